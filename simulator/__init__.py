@@ -1,0 +1,1 @@
+"""bindsim: a discrete-event simulation of Kubernetes' stateful scheduling."""

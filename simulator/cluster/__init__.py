@@ -1,0 +1,1 @@
+"""What can change: the object store, the caches over it, and the world of queues, tasks and timers."""

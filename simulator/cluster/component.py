@@ -1,0 +1,85 @@
+"""What a controller, the scheduler or the kubelets are to the world: a component with watches, queues and a memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, overload
+
+from msgspec import Struct
+
+from simulator.api.meta import Key, Object
+from simulator.flows import Flow, Poll, Told
+from simulator.units import Micros
+
+T = TypeVar("T", bound=Object)
+
+
+class Change(Struct, frozen=True):
+    """One change of one object: `old` is None for a creation, `new` is None for a removal."""
+
+    key: Key
+    old: Object | None
+    new: Object | None
+
+
+class View(Protocol):
+    """What a component sees at this moment: its caches, its memory and the time. Reading it costs O(1) per object."""
+
+    @property
+    def now(self) -> Micros:
+        """Simulated time."""
+
+    @property
+    def memory(self) -> Any:
+        """The component's own memory; read only."""
+
+    @property
+    def argument(self) -> Any:
+        """What `Spawn` handed over, None for an ordinary sync."""
+
+    @overload
+    def get(self, kind: type[T], name: str, namespace: str = "") -> T | None: ...
+    @overload
+    def get(self, kind: Key) -> Object | None: ...
+
+    def list(self, kind: type[T], namespace: str = "") -> list[T]:
+        """All objects of a kind as the cache shows them, oldest first; of one namespace if given."""
+
+    def by(self, index: str, value: Any) -> list[Any]:
+        """Objects that an index of `simulator.cluster.indexes` files under `value`, oldest first."""
+
+
+class Periodic(Struct, frozen=True):
+    """A timer that fires for ever: `queue`/`key` is enqueued at `first` and then every so often."""
+
+    name: str
+    every: Micros
+    first: Micros
+    queue: str
+    key: Key
+
+
+class Component(Protocol):
+    """A controller. It holds configuration only; all that changes is in its memory, which the world owns."""
+
+    name: str
+    queues: Mapping[str, int]
+    """Queue name to number of workers: so many keys of that queue are synced at once, never one key twice."""
+    watches: frozenset[str]
+    """Kinds whose changes are delivered to `observe`, and that its view shows."""
+    periodics: Sequence[Periodic]
+
+    def new_memory(self) -> Any:
+        """A fresh memory, as after a restart. It must have ``copy()`` if it is not None."""
+
+    def observe(self, change: Change, view: View) -> Iterable[Told]:
+        """A change has reached the caches (the view shows it already): say what to enqueue or remember. Pure."""
+
+    def sync(self, queue: str, key: Key, view: View) -> Flow:
+        """The flow for a key of a queue. Level, not edge: a key says what to look at, never what happened."""
+
+    def remember(self, memory: Any, what: Any, now: Micros) -> None:
+        """Carry out a `Remember` of this component: the only place where its memory changes."""
+
+    def check(self, poll: Poll, view: View) -> Any:
+        """Answer a `Poll` of this component: None to wait on, anything else to go on with."""

@@ -1,0 +1,60 @@
+"""The indexes over the store: a name, the kind it files, and the values an object is filed under.
+
+They answer ``view.by(name, value)``; an object may stand under several values, or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
+from simulator.api.meta import Object
+
+
+def _pod_node(pod: Pod) -> Iterable[str]:
+    return (pod.spec.node_name,)
+
+
+def _pod_claims(pod: Pod) -> Iterable[tuple[str, str]]:
+    return ((pod.metadata.namespace, name) for name in pod.claim_names)
+
+
+def _controller(obj: Object) -> Iterable[str]:
+    owner = obj.metadata.controller
+    return (owner.uid,) if owner is not None else ()
+
+
+def _volume_class(volume: PersistentVolume) -> Iterable[str]:
+    return (volume_class(volume),)
+
+
+def _volume_claim(volume: PersistentVolume) -> Iterable[tuple[str, str]]:
+    reference = volume.spec.claim_ref
+    return ((reference.namespace, reference.name),) if reference is not None else ()
+
+
+def _claim_volume(claim: PersistentVolumeClaim) -> Iterable[str]:
+    return (claim.spec.volume_name,) if claim.spec.volume_name else ()
+
+
+BETA_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
+
+
+def volume_class(obj: PersistentVolume | PersistentVolumeClaim) -> str:
+    """``class(x)`` of the spec: the beta annotation if present, else the field, else ""."""
+    legacy = obj.metadata.annotations.get(BETA_CLASS)
+    return legacy if legacy is not None else obj.spec.storage_class_name or ""
+
+
+Index = tuple[str, Callable[[Any], Iterable[Any]]]
+
+INDEXES: Final[dict[str, Index]] = {
+    "pods-by-node": ("Pod", _pod_node),  # "" holds the unassigned ones
+    "pods-by-claim": ("Pod", _pod_claims),  # (namespace, claim name)
+    "pods-by-controller": ("Pod", _controller),  # uid of the owner with controller: true
+    "revisions-by-controller": ("ControllerRevision", _controller),
+    "volumes-by-class": ("PersistentVolume", _volume_class),
+    "volumes-by-claim": ("PersistentVolume", _volume_claim),  # (namespace, name) of claimRef
+    "claims-by-volume": ("PersistentVolumeClaim", _claim_volume),  # spec.volumeName
+}

@@ -1,0 +1,387 @@
+"""All that can change in a run, and the only code that changes it.
+
+    store ──change──▶ Deliver ──▶ component.observe ──▶ queue ──▶ Start ──▶ flow ──Write──▶ Resume ──▶ store …
+
+A driver decides which step comes next, and when; `World.take` carries the step out. A step that becomes possible is handed
+to the driver through `World.enabled`, with the latency that it costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from simulator.api.meta import Key, Object
+from simulator.choices import Chooser
+from simulator.cluster.apiserver import ApiServer
+from simulator.cluster.cache import Cache, CacheView
+from simulator.cluster.component import Change, Component, Periodic
+from simulator.cluster.store import Store
+from simulator.errors import InvariantViolated
+from simulator.eventlog import Log
+from simulator.flows import (
+    TIMED_OUT,
+    Bind,
+    Choose,
+    Create,
+    Delete,
+    Emit,
+    Enqueue,
+    Evict,
+    Flow,
+    Get,
+    Intent,
+    ListLive,
+    Note,
+    Outcome,
+    Patch,
+    Poll,
+    Refused,
+    Remember,
+    Retry,
+    Sleep,
+    Spawn,
+    Tell,
+    Told,
+    Update,
+    UpdateStatus,
+)
+from simulator.units import Micros
+from simulator.workqueue import WorkQueue
+
+_VERBS = {Create: "create", Update: "update", UpdateStatus: "update-status", Patch: "patch", Delete: "delete",
+          Bind: "bind", Evict: "evict"}
+
+
+class Runtime:
+    """A component in a world: its memory, its cache and its queues."""
+
+    __slots__ = ("cache", "component", "memory", "pending_starts", "queues", "view")
+
+    def __init__(self, component: Component, world: World) -> None:
+        self.component = component
+        self.memory: Any = component.new_memory()
+        self.cache = Cache()
+        self.queues = {name: WorkQueue(workers) for name, workers in component.queues.items()}
+        self.pending_starts = dict.fromkeys(self.queues, 0)
+        self.view = CacheView(world.store, self.cache, world, self)
+
+
+class Task:
+    """A flow under way: where it came from, and what it asked for last."""
+
+    __slots__ = ("deadline", "flow", "intent", "key", "queue", "runtime", "spawned", "view")
+
+    def __init__(self, runtime: Runtime, queue: str, key: Key, flow: Flow, view: CacheView, spawned: bool) -> None:
+        self.runtime = runtime
+        self.queue = queue
+        self.key = key
+        self.flow = flow
+        self.view = view
+        self.spawned = spawned
+        self.intent: Intent | None = None
+        self.deadline: Micros = 0
+
+
+class Deliver(Struct, frozen=True, gc=False):
+    """A change reaches the caches of some components."""
+
+    change: Change
+    targets: tuple[Runtime, ...]
+
+
+class Start(Struct, frozen=True, gc=False):
+    """A free worker takes the next key of a queue."""
+
+    runtime: Runtime
+    queue: str
+
+
+class Resume(Struct, frozen=True, gc=False):
+    """What a task asked for is done, and the task goes on."""
+
+    task: Task
+
+
+class Fire(Struct, frozen=True, gc=False):
+    """A delayed key of a queue becomes ready."""
+
+    runtime: Runtime
+    queue: str
+    key: Key
+
+
+class Tick(Struct, frozen=True, gc=False):
+    """A periodic timer fires."""
+
+    runtime: Runtime
+    periodic: Periodic
+
+
+Step = Deliver | Start | Resume | Fire | Tick
+
+
+class Enabled(Struct, frozen=True, gc=False):
+    """A step that has become possible, and what it costs: a latency by name, or a fixed delay."""
+
+    step: Step
+    point: str = ""
+    delay: Micros = 0
+    about: Key | None = None
+
+
+class World:
+    """Store, caches, queues, tasks and memories.
+
+    Attributes
+    ----------
+    now : simulated time; the driver sets it.
+    enabled : steps that have become possible since the driver last looked; the driver empties it.
+    in_flight : steps that were enabled and not taken yet, timers left aside.
+    last_change : when an object last changed.
+    """
+
+    def __init__(self, components: Sequence[Component], chooser: Chooser, log: Log | None = None) -> None:
+        self.now: Micros = 0
+        self.chooser = chooser
+        self.log = log if log is not None else Log()
+        self.store = Store(self._changed)
+        self.api = ApiServer(self.store)
+        self.enabled: list[Enabled] = []
+        self.in_flight = 0
+        self.last_change: Micros = 0
+        self.watchers: list[Any] = []
+        self.runtimes = {component.name: Runtime(component, self) for component in components}
+        self._interested: dict[str, tuple[Runtime, ...]] = {}
+        self._events: dict[tuple[str, Key, str, str, str, str], int] = {}
+        self._cause: tuple[str, str, str] = ("", "load", "")
+
+    # --- what drivers and scenarios call ----------------------------------------------------------------------------
+
+    def load(self, objects: Iterable[Object]) -> list[Refused]:
+        """Put the initial objects in place, one after another; everybody sees them from the start.
+
+        Returns
+        -------
+        What the API server refused.
+        """
+        self._cause = ("kubectl", "load", "")
+        answers = [self.api.load(obj, self.now) for obj in objects]
+        return [answer for answer in answers if isinstance(answer, Refused)]
+
+    def begin(self) -> None:
+        """Start all periodic timers."""
+        for runtime in self.runtimes.values():
+            for periodic in runtime.component.periodics:
+                self.enabled.append(Enabled(Tick(runtime, periodic), delay=periodic.first))
+
+    def spawn(self, component: str, queue: str, key: Key, argument: Any = None) -> None:
+        """Start a flow of a component from outside, beside its queues."""
+        self._tell(self.runtimes[component], Spawn(queue, key, argument))
+
+    def tell(self, component: str, change: Told) -> None:
+        """Change a component's memory or queues from outside (a scenario's fault, say)."""
+        self._tell(self.runtimes[component], change)
+
+    def restart(self, component: str) -> None:
+        """A component loses its memory and its delays, as after a crash; its caches are filled again (ND-31)."""
+        runtime = self.runtimes[component]
+        runtime.memory = runtime.component.new_memory()
+        for obj in [obj for kind in self.store.kinds() for obj in self.store.of_kind(kind).values()]:
+            if obj.KIND in runtime.component.watches:
+                self._observe(runtime, Change(obj.key, None, obj))
+
+    def take(self, step: Step) -> None:
+        """Carry out one step: the only way anything changes."""
+        match step:
+            case Deliver():
+                self.in_flight -= 1
+                for runtime in step.targets:
+                    runtime.cache.deliver(step.change)
+                    self._observe(runtime, step.change)
+            case Start():
+                self._start(step.runtime, step.queue)
+            case Resume():
+                self._resume(step.task)
+            case Fire():
+                if step.runtime.queues[step.queue].expire(step.key, self.now):
+                    self._ready(step.runtime, step.queue, step.key)
+            case Tick():
+                self.enabled.append(Enabled(step, delay=step.periodic.every))
+                self._ready(step.runtime, step.periodic.queue, step.periodic.key)
+
+    # --- changes of objects -----------------------------------------------------------------------------------------
+
+    def _changed(self, change: Change) -> None:
+        actor, verb, rule = self._cause
+        new = change.new
+        if new is None:
+            verb = "remove"
+        version = new.metadata.resource_version if new is not None else self.store.version
+        self.log.append(self.now, actor, verb, change.key, version, rule, None, change.old, new)
+        self.last_change = self.now
+        for watcher in self.watchers:
+            watcher(change)
+        kind = change.key.kind
+        interested = self._interested.get(kind)
+        if interested is None:
+            interested = tuple(r for r in self.runtimes.values() if kind in r.component.watches)
+            self._interested[kind] = interested
+        if interested:
+            for runtime in interested:
+                runtime.cache.delay(change)
+            self.in_flight += 1
+            self.enabled.append(Enabled(Deliver(change, interested), "watch", about=change.key))
+
+    def _observe(self, runtime: Runtime, change: Change) -> None:
+        for told in runtime.component.observe(change, runtime.view):
+            self._tell(runtime, told)
+
+    # --- queues and tasks -------------------------------------------------------------------------------------------
+
+    def _ready(self, runtime: Runtime, queue: str, key: Key) -> None:
+        if runtime.queues[queue].add(key):
+            self._offer(runtime, queue)
+
+    def _offer(self, runtime: Runtime, queue: str) -> None:
+        """Let a worker start, if one is free and there is a key for it."""
+        work, pending = runtime.queues[queue], runtime.pending_starts[queue]
+        if pending < len(work.ready) and pending + len(work.active) < work.workers:
+            runtime.pending_starts[queue] = pending + 1
+            self.in_flight += 1
+            key = next(iter(work.ready))
+            self.enabled.append(Enabled(Start(runtime, queue), f"work/{runtime.component.name}", about=key))
+
+    def _start(self, runtime: Runtime, queue: str) -> None:
+        runtime.pending_starts[queue] -= 1
+        key = runtime.queues[queue].get()
+        flow = runtime.component.sync(queue, key, runtime.view)
+        self._advance(Task(runtime, queue, key, flow, runtime.view, spawned=False), None)
+        self.in_flight -= 1
+
+    def _resume(self, task: Task) -> None:
+        intent = task.intent
+        match intent:
+            case Poll():
+                answer = task.runtime.component.check(intent, task.view)
+                if answer is None:
+                    if self.now < task.deadline:
+                        delay = min(intent.every, task.deadline - self.now)
+                        self.enabled.append(Enabled(Resume(task), delay=delay))
+                        return
+                    answer = TIMED_OUT
+            case Sleep():
+                answer = None
+            case Get():
+                answer = self.store.find(intent.key)
+            case ListLive():
+                found = self.store.of_kind(intent.kind).values()
+                answer = tuple(o for o in found if not intent.namespace or o.metadata.namespace == intent.namespace)
+            case _:
+                answer = self._write(task, intent)
+        self._advance(task, answer)
+        self.in_flight -= 1
+
+    def _advance(self, task: Task, answer: Any) -> None:
+        """Run a task up to the next thing that takes a step."""
+        while True:
+            try:
+                intent = task.flow.send(answer)
+            except StopIteration as end:
+                self._finish(task, end.value)
+                return
+            answer = None
+            if isinstance(intent, Tell):
+                self._tell(task.runtime, intent.change)
+            elif isinstance(intent, Choose):
+                answer = self._choose(task, intent)
+            else:
+                task.intent = intent
+                self._wait(task, intent)
+                return
+
+    def _wait(self, task: Task, intent: Intent) -> None:
+        self.in_flight += 1
+        step = Resume(task)
+        match intent:
+            case Poll():
+                task.deadline = self.now + intent.deadline
+                self.enabled.append(Enabled(step, delay=min(intent.every, intent.deadline)))
+            case Sleep():
+                if intent.duration is not None:
+                    self.enabled.append(Enabled(step, delay=intent.duration))
+                else:
+                    self.enabled.append(Enabled(step, intent.point, about=task.key))
+            case Get() | ListLive():
+                self.enabled.append(Enabled(step, "read", about=task.key))
+            case _:
+                self.enabled.append(Enabled(step, "api", about=task.key))
+
+    def _write(self, task: Task, intent: Any) -> Any:
+        actor = task.runtime.component.name
+        verb = _VERBS[type(intent)]
+        self._cause = (actor, verb, intent.rule)
+        answer = self.api.handle(intent, self.now, actor)
+        if isinstance(answer, Refused):
+            key = intent.obj.key if isinstance(intent, (Create, Update, UpdateStatus)) else intent.key
+            self.log.append(self.now, actor, "refused", key, 0, intent.rule,
+                            {"verb": verb, "reason": answer.reason, "code": answer.code, "message": answer.message})
+        return answer
+
+    def _choose(self, task: Task, intent: Choose) -> Key:
+        chosen = self.chooser.choose(intent.point, intent.about, intent.options, intent.weights)
+        if len(intent.options) > 1:
+            self.log.append(self.now, task.runtime.component.name, "choose", intent.about, detail={
+                "point": intent.point, "chosen": str(chosen), "among": [str(option) for option in intent.options]})
+        return chosen
+
+    def _finish(self, task: Task, outcome: Outcome) -> None:
+        if task.spawned:
+            return
+        runtime, queue, key = task.runtime, task.queue, task.key
+        work = runtime.queues[queue]
+        again = work.done(key)
+        if isinstance(outcome, Retry):
+            self._enqueue(runtime, Enqueue(queue, key, work.back_off(key)))
+        else:
+            work.forget(key)
+            if outcome.requeue_after is not None:
+                self._enqueue(runtime, Enqueue(queue, key, outcome.requeue_after))
+        if again or work.ready:
+            self._offer(runtime, queue)
+
+    def _enqueue(self, runtime: Runtime, told: Enqueue) -> None:
+        if told.after <= 0:
+            self._ready(runtime, told.queue, told.key)
+        elif runtime.queues[told.queue].add_after(told.key, self.now + told.after):
+            self.enabled.append(Enabled(Fire(runtime, told.queue, told.key), delay=told.after))
+
+    def _tell(self, runtime: Runtime, told: Told) -> None:
+        match told:
+            case Remember():
+                runtime.component.remember(runtime.memory, told.what, self.now)
+            case Enqueue():
+                self._enqueue(runtime, told)
+            case Emit():
+                self._emit(runtime, told)
+            case Note():
+                self.log.append(self.now, runtime.component.name, told.verb, told.key, 0, told.rule, told.detail)
+            case Spawn():
+                view = runtime.view.with_argument(told.argument)
+                flow = runtime.component.sync(told.queue, told.key, view)
+                self._advance(Task(runtime, told.queue, told.key, flow, view, spawned=True), None)
+            case _:
+                raise InvariantViolated(f"{runtime.component.name} told {told!r}")
+
+    def _emit(self, runtime: Runtime, told: Emit) -> None:
+        """Record a Kubernetes event; the same one again only raises its count (WL-170)."""
+        source = told.source or runtime.component.name
+        subject = self.store.find(told.about)
+        uid = subject.metadata.uid if subject is not None else ""
+        same = (source, told.about, uid, told.type, told.reason, told.message)
+        count = self._events.get(same, 0) + 1
+        self._events[same] = count
+        self.log.append(self.now, source, "event", told.about, detail={
+            "type": told.type, "reason": told.reason, "message": told.message, "count": count})

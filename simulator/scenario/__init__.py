@@ -1,0 +1,1 @@
+"""Scenario files: manifests with time, variation and expectation added."""

@@ -1,0 +1,1 @@
+"""Helpers for tests: ours, and other people's."""

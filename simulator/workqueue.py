@@ -1,0 +1,90 @@
+"""A work queue of keys, as in client-go: each key once, never worked on twice at a time, with back-off and delays."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulator.api.meta import Key
+from simulator.units import MILLISECOND, SECOND, Micros
+
+BASE_DELAY: Final[Micros] = 5 * MILLISECOND
+MAX_DELAY: Final[Micros] = 1000 * SECOND
+
+
+class WorkQueue:
+    """Keys in order of arrival.
+
+    Attributes
+    ----------
+    ready : keys that wait for a worker, oldest first.
+    active : keys that are being worked on.
+    dirty : active keys that were added meanwhile; they become ready when their work is done.
+    waiting : keys that become ready at a later time, and when.
+    """
+
+    __slots__ = ("active", "dirty", "failures", "ready", "waiting", "workers")
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.ready: dict[Key, None] = {}
+        self.active: dict[Key, None] = {}
+        self.dirty: dict[Key, None] = {}
+        self.waiting: dict[Key, Micros] = {}
+        self.failures: dict[Key, int] = {}
+
+    def add(self, key: Key) -> bool:
+        """Make a key ready.
+
+        Returns
+        -------
+        Whether it is newly ready; not if it already waits, or is being worked on (then it comes round again).
+        """
+        if key in self.active:
+            self.dirty[key] = None
+            return False
+        if key in self.ready:
+            return False
+        self.ready[key] = None
+        return True
+
+    def add_after(self, key: Key, due: Micros) -> bool:
+        """Make a key ready at `due`; of several times the earliest counts. Returns whether a timer must be set."""
+        known = self.waiting.get(key)
+        if known is not None and known <= due:
+            return False
+        self.waiting[key] = due
+        return True
+
+    def expire(self, key: Key, now: Micros) -> bool:
+        """A timer of this key has run out: returns whether the key is now due (and no longer waiting)."""
+        due = self.waiting.get(key)
+        if due is None or due > now:
+            return False
+        del self.waiting[key]
+        return True
+
+    def get(self) -> Key:
+        """Take the oldest ready key to work on it."""
+        key = next(iter(self.ready))
+        del self.ready[key]
+        self.active[key] = None
+        return key
+
+    def done(self, key: Key) -> bool:
+        """The work on a key has ended; returns whether it is ready again, as it was added meanwhile."""
+        del self.active[key]
+        if key in self.dirty:
+            del self.dirty[key]
+            self.ready[key] = None
+            return True
+        return False
+
+    def forget(self, key: Key) -> None:
+        """Success: the key's back-off starts anew."""
+        self.failures.pop(key, None)
+
+    def back_off(self, key: Key) -> Micros:
+        """Failure: how long the key has to wait, 5 ms · 2**n up to 1000 s (VB-26, WL-31)."""
+        failures = self.failures.get(key, 0)
+        self.failures[key] = failures + 1
+        return min(BASE_DELAY << min(failures, 30), MAX_DELAY)
