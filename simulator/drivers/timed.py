@@ -13,12 +13,9 @@ from collections.abc import Callable, Mapping
 import simpy
 
 from simulator.cluster.world import Deliver, Enabled, Fire, Runtime, Step, Tick, World
+from simulator.drivers.rest import Rest
 from simulator.latency import Latency, default_latency
-from simulator.units import MINUTE, Micros
-
-QUIET: Micros = 6 * MINUTE
-"""Longer than every periodic timer, the scheduler's 300–330 s flush included (SC-13): after so long without any change of an
-object, each has fired and changed nothing."""
+from simulator.units import Micros
 
 
 class Timed:
@@ -28,21 +25,28 @@ class Timed:
     ----------
     world : with its initial objects loaded.
     latencies : by point; what is missing has Kubernetes' own (`simulator.latency`).
+
+    Attributes
+    ----------
+    rest : whether anything can still come.
     """
 
     def __init__(self, world: World, latencies: Mapping[str, Latency] | None = None) -> None:
         self.world = world
-        self.clock = simpy.Environment(initial_time=0)
+        self.rest = Rest(world)
+        self._clock = simpy.Environment(initial_time=0)
         self._due: deque[Step] = deque()
         self._latencies: dict[str, Latency] = dict(latencies or {})
         self._channels: dict[tuple[Runtime, str], Micros] = {}
-        self._timers: dict[tuple[str, str, object], int] = {}
-        self._fired: dict[tuple[str, str, object], None] = {}
-        self._fired_since: Micros = 0
 
-    def run(self, until: Micros, is_over: Callable[[], bool]) -> None:
-        """Take steps until `is_over`, asked between two moments, or until the horizon."""
-        world, clock, due = self.world, self.clock, self._due
+    def run(self, until: Micros, is_over: Callable[[], bool]) -> bool:
+        """Take steps until `is_over`, which is asked between two moments, or until the horizon.
+
+        Returns
+        -------
+        Whether it ended before the horizon.
+        """
+        world, clock, due = self.world, self._clock, self._due
         while True:
             while world.enabled or due:
                 if world.enabled:
@@ -50,30 +54,20 @@ class Timed:
                 if due:
                     world.take(due.popleft())
             if is_over():
-                return
+                return True
+            if world.enabled:
+                continue
             moment = clock.peek()
             if moment > until:
                 world.now = until
-                return
+                return False
             world.now = int(moment)
             while clock.peek() == moment:
                 clock.step()
 
-    def at(self, moment: Micros, act: Callable[[], None]) -> None:
-        """Call `act` at a moment, before the steps that fall due then."""
-        timeout = self.clock.timeout(max(0, moment - self.world.now))
-        assert timeout.callbacks is not None
-        timeout.callbacks.append(lambda _: act())
-
-    def is_stuck(self) -> bool:
-        """Whether nothing can come any more: at rest, all one-shot timers gone, every periodic one fired in vain.
-
-        A timer that keeps coming back for the same key without changing any object counts as periodic.
-        """
-        world = self.world
-        if world.in_flight or world.now - world.last_change < QUIET:
-            return False
-        return self._fired_since == world.last_change and all(timer in self._fired for timer in self._timers)
+    def wake(self, moment: Micros) -> None:
+        """See to it that `is_over` is asked at that moment."""
+        self._clock.timeout(max(0, moment - self.world.now))
 
     def _plan(self) -> None:
         """Put what has become possible on the agenda."""
@@ -82,15 +76,12 @@ class Timed:
             step = new.step
             if isinstance(step, Deliver):
                 self._plan_delivery(step, new)
-                continue
-            delay = self._delay(new)
-            if isinstance(step, Fire):
-                timer = (step.runtime.component.name, step.queue, step.key)
-                self._timers[timer] = self._timers.get(timer, 0) + 1
-            self._agenda(delay, step)
+            else:
+                self.rest.arm(step)
+                self._agenda(self._delay(new), step)
 
     def _plan_delivery(self, step: Deliver, new: Enabled) -> None:
-        """A watch keeps its order: a change is never seen before an earlier one of the same kind."""
+        """A watch keeps its order: a change is never seen before an earlier one of the same kind (CP-1)."""
         latency = self._latency("watch")
         if (fixed := latency.constant) is not None:
             self._agenda(fixed, step)
@@ -107,27 +98,15 @@ class Timed:
         if delay <= 0:
             self._due.append(step)
             return
-        timeout = self.clock.timeout(delay, step)
+        timeout = self._clock.timeout(delay, step)
         assert timeout.callbacks is not None
         timeout.callbacks.append(self._arrive)
 
     def _arrive(self, timeout: simpy.Event) -> None:
         step = timeout.value
         if isinstance(step, (Fire, Tick)):
-            self._record(step)
+            self.rest.fire(step)
         self._due.append(step)
-
-    def _record(self, step: Fire | Tick) -> None:
-        """Remember which timers have fired since the last change of an object."""
-        if self._fired_since != self.world.last_change:
-            self._fired_since = self.world.last_change
-            self._fired.clear()
-        if isinstance(step, Fire):
-            timer = (step.runtime.component.name, step.queue, step.key)
-            self._fired[timer] = None
-            self._timers[timer] -= 1
-            if not self._timers[timer]:
-                del self._timers[timer]
 
     def _delay(self, new: Enabled) -> Micros:
         if not new.point:

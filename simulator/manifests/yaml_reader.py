@@ -1,0 +1,196 @@
+"""YAML bytes to plain data, built straight from the parser's events.
+
+PyYAML's own constructor costs twice as much as this, because it makes a node of every scalar and asks three tables about it.
+Here a scalar's text is looked up in a cache, and the containers are filled in place. Nothing recurses, so that depth is a
+number to compare, and the size that aliases would expand to is known before anybody walks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+    StreamStartEvent,
+)
+
+from simulator.manifests.scalars import key_text, resolve_plain, resolve_tagged
+
+MAX_DEPTH: Final = 200
+"""Lists and mappings may be nested this deep; the deepest real manifests (definitions of custom resources) need about 60."""
+
+MAX_ALIASED: Final = 100_000
+"""All aliases (``*name``) of one document may stand for this many values together: a YAML bomb needs millions."""
+
+
+class Malformed(ValueError):
+    """Text that cannot be read: what is wrong, and on which line (1 is the first)."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+
+
+class Parsed(NamedTuple):
+    """One document: the line where it begins, its plain data, and the lines of the mappings inside its top-level lists."""
+
+    line: int
+    value: Any
+    item_lines: list[int]
+
+
+class _Plain(dict[str, Any]):
+    """Unquoted values by their text, resolved once each."""
+
+    def __missing__(self, text: str) -> Any:
+        value = self[text] = resolve_plain(text)
+        return value
+
+
+class _Keys(dict[str, Any]):
+    """Unquoted keys by their text; one string object for all places where a key stands."""
+
+    def __missing__(self, text: str) -> Any:
+        key = self[text] = _MERGE if text == "<<" else key_text(resolve_plain(text))
+        return key
+
+
+_MERGE: Final = object()
+_UNFINISHED: Final = object()
+
+
+def event_source(data: bytes | str) -> Callable[[], Any]:
+    """The function that gives the next event of the C parser, or of the Python parser where PyYAML came without C."""
+    if getattr(yaml, "__with_libyaml__", False):
+        from yaml.cyaml import CParser
+
+        return CParser(data).get_event  # type: ignore[no-any-return]
+    return _PythonParser(data).get_event  # type: ignore[no-any-return]
+
+
+class _PythonParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):  # type: ignore[misc]
+    """PyYAML's parser without composer and constructor."""
+
+    def __init__(self, data: bytes | str) -> None:
+        yaml.reader.Reader.__init__(self, data)
+        yaml.scanner.Scanner.__init__(self)
+        yaml.parser.Parser.__init__(self)
+
+
+def read_yaml(data: bytes | str) -> Iterator[Parsed]:
+    """Read the documents of a stream one after the other; empty ones are left out.
+
+    Raises
+    ------
+    Malformed
+        At the first thing that is not YAML, or that no manifest can hold.
+    """
+    plain, keys = _Plain(), _Keys()
+    try:
+        get = event_source(data)
+        while True:
+            event = get()
+            kind = event.__class__
+            if kind is StreamEndEvent:
+                return
+            if kind is StreamStartEvent or kind is DocumentStartEvent or kind is DocumentEndEvent:
+                continue
+            parsed = _document(event, get, plain, keys)
+            if parsed.value is not None:
+                yield parsed
+    except yaml.YAMLError as error:
+        raise malformed(error, data) from None
+
+
+def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) -> Parsed:
+    """Build the document whose first event is given."""
+    anchors: dict[str, Any] = {}
+    aliased = 0
+    stack: list[tuple[Any, Any, Any]] = []
+    container: Any = None  # the dict or list being filled; None outside of the root
+    key: Any = None  # what the next value belongs to; None: the next event is a key (or the container is a list)
+    items: Any = None  # the list being filled, None while it is a dict
+    first_line = event.start_mark.line + 1
+    item_lines: list[int] = []
+    try:
+        while True:
+            kind = event.__class__
+            if kind is ScalarEvent:
+                if items is None and key is None and container is not None:
+                    text = event.value
+                    key = keys[text] if event.implicit[0] else _quoted_key(event)
+                    if key in container:
+                        raise Malformed(event.start_mark.line + 1, f'key "{key}" is given twice in the same mapping; keep one of them')
+                    if event.anchor is not None:
+                        anchors[event.anchor] = text
+                    event = get()
+                    continue
+                if event.implicit[0]:
+                    value = plain[event.value]
+                elif event.tag is None:
+                    value = event.value
+                else:
+                    value = resolve_tagged(event.tag, event.value)
+                if event.anchor is not None:
+                    anchors[event.anchor] = value
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                if items is None and key is None and container is not None:
+                    raise Malformed(event.start_mark.line + 1, "a key must be text, not a list or a mapping")
+                depth = len(stack)
+                if depth >= MAX_DEPTH:
+                    raise Malformed(event.start_mark.line + 1, f"lists and mappings are nested more than {MAX_DEPTH} deep; no manifest is")
+                if event.anchor is not None:
+                    anchors[event.anchor] = _UNFINISHED
+                stack.append((container, key, event.anchor))
+                if kind is MappingStartEvent:
+                    if depth == 2 and items is not None:
+                        item_lines.append(event.start_mark.line + 1)
+                    container, items = {}, None
+                else:
+                    container = items = []
+                key = None
+                event = get()
+                continue
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                value = container
+                container, key, anchor = stack.pop()
+                items = container if container.__class__ is list else None
+                if anchor is not None:
+                    anchors[anchor] = value
+            else:
+                assert kind is AliasEvent
+                value, size = _aliased(event, anchors)
+                aliased += size
+                if aliased > MAX_ALIASED:
+                    raise Malformed(event.start_mark.line + 1, f"the aliases of this document stand for more than {MAX_ALIASED} values; write it without them")
+                if items is None and key is None and container is not None:
+                    key = _alias_key(value)
+                    if key in container:
+                        raise Malformed(event.start_mark.line + 1, f'key "{key}" is given twice in the same mapping; keep one of them')
+                    event = get()
+                    continue
+            if items is not None:
+                items.append(value)
+            elif key is None:
+                return Parsed(first_line, value, item_lines)
+            elif key is _MERGE:
+                _merge(container, value)
+                key = None
+            else:
+                container[key] = value
+                key = None
+            event = get()
+    except Malformed:
+        raise
+    except ValueError as error:
+        raise Malformed(event.start_mark.line + 1, str(error)) from None

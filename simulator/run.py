@@ -1,0 +1,186 @@
+"""One run: a scenario, a seed and a tie policy in; an event log with its verdict out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
+
+from simulator.api.meta import Key
+from simulator.choices import Chooser, Seeded
+from simulator.cluster.assembly import control_plane
+from simulator.cluster.store import Store
+from simulator.cluster.world import World
+from simulator.drivers.rest import Rest
+from simulator.errors import ManifestError
+from simulator.eventlog import Log
+from simulator.explain.verdict import CONVERGED, NO_VERDICT, STUCK, Goals
+from simulator.flows import Remember
+from simulator.scenario.faults import FAULTS
+from simulator.scenario.header import header_of
+from simulator.scenario.kubectl import Applied, Kubectl
+from simulator.scenario.load import Scenario
+from simulator.scenario.script import Script
+from simulator.units import HOUR, Micros, format_duration, parse_duration
+
+RUN: Final = Key("Run", "", "")
+HORIZON: Final[Micros] = 4 * HOUR
+
+
+class Driver(Protocol):
+    """What decides which step comes next, and when."""
+
+    rest: Rest
+
+    def run(self, until: Micros, is_over: Callable[[], bool]) -> bool:
+        """Take steps until `is_over` or the horizon; returns whether it ended before the horizon."""
+
+    def wake(self, moment: Micros) -> None:
+        """See to it that `is_over` is asked at that moment."""
+
+
+class Run(Struct):
+    """The outcome of one run.
+
+    Attributes
+    ----------
+    log : everything that happened; its last entry is the verdict.
+    verdict : converged, stuck or no verdict.
+    why : the verdict in a sentence.
+    waiting : what is short of its goal → of what.
+    failures : entries of the timeline that went wrong, in words.
+    """
+
+    log: Log
+    verdict: str
+    why: str
+    waiting: dict[Key, str]
+    failures: tuple[str, ...]
+    world: World
+
+
+class Cluster:
+    """A world with its initial objects, its goals and its script: what a driver runs.
+
+    Raises
+    ------
+    ManifestError
+        If the API server refuses an initial object.
+    """
+
+    def __init__(
+        self, scenario: Scenario, chooser: Chooser, driver: Callable[[World], Driver], header: dict[str, Any] | None = None
+    ) -> None:
+        self.world = World(
+            (*control_plane(scenario.spec.provisioners), Kubectl()), chooser, Log(header if header is not None else {})
+        )
+        self.goals = Goals(self.world.store)
+        self.world.watchers.append(self.goals)
+        loaded = scenario.manifests.objects
+        refused = [
+            f"{item.origin}: {refusal.message}"
+            for item in loaded
+            for refusal in self.world.load([item.obj])
+        ]
+        if refused:
+            raise ManifestError("\n".join(refused))
+        for item in loaded:
+            if not item.obj.metadata.uid:
+                self.world.tell("kubectl", Remember(Applied(item.obj.key, item.raw)))
+        self.driver = driver(self.world)
+        self.script = Script(scenario.timeline, self.world, self, FAULTS, self.driver.wake)
+        self.world.begin()
+
+    @property
+    def store(self) -> Store:
+        """The objects."""
+        return self.world.store
+
+    def is_ready(self) -> bool:
+        """Whether every goal is reached and nothing is under way."""
+        return not self.goals.unmet and not self.world.in_flight
+
+    def is_stuck(self) -> bool:
+        """Whether something is short of its goal and nothing can come any more."""
+        return bool(self.goals.unmet) and self.driver.rest.is_reached()
+
+    def run(self, until: Micros, goes_on: bool = False) -> tuple[str, str]:
+        """Run to the end.
+
+        Parameters
+        ----------
+        goes_on : whether to go on to `until` even if all is well before.
+
+        Returns
+        -------
+        The verdict, and why in a sentence.
+        """
+
+        def is_over() -> bool:
+            if self.script.advance():
+                return False
+            if goes_on:
+                return False
+            if not self.script.is_done:
+                return self.script.waiting_for is not None and self.driver.rest.is_reached()
+            return self.is_ready() or self.driver.rest.is_reached()
+
+        self.driver.run(until, is_over)
+        at = format_duration(self.world.now)
+        if self.script.waiting_for is not None:
+            self.script.failures.append(f'"{self.script.waiting_for}" never came true')
+        if not self.goals.unmet:
+            return CONVERGED, f"everything reached its goal by {format_duration(self.world.last_change)}"
+        if self.driver.rest.is_reached():
+            last = format_duration(self.world.last_change)
+            return STUCK, f"nothing has changed since {last}, and nothing can: all timers have fired in vain by {at}"
+        return NO_VERDICT, f"at {at}, the horizon of this run, things were still under way"
+
+
+def run(
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    ties: str | None = None,
+    until: Micros | None = None,
+    chooser: Chooser | None = None,
+) -> Run:
+    """Run a scenario once in virtual time.
+
+    Parameters
+    ----------
+    seed, ties : the scenario's own if not given.
+    until : the horizon; if given the run goes on to that time even if all is well before.
+    chooser : instead of a seeded one.
+
+    Returns
+    -------
+    The run with its log, whose last entry is the verdict.
+
+    Raises
+    ------
+    ManifestError
+        If the API server refuses an initial object.
+    """
+    from simulator.drivers.timed import Timed
+
+    seed = scenario.spec.seed if seed is None else seed
+    ties = scenario.spec.ties if ties is None else ties
+    if until is None and scenario.spec.until:
+        until = parse_duration(scenario.spec.until)
+    cluster = Cluster(
+        scenario,
+        chooser if chooser is not None else Seeded(seed, ties),
+        lambda world: Timed(world, scenario.latencies),
+        header_of(scenario, seed, ties),
+    )
+    verdict, why = cluster.run(HORIZON if until is None else until, goes_on=until is not None)
+    world = cluster.world
+    waiting = dict(sorted(cluster.goals.unmet.items()))
+    world.log.append(world.now, "bindsim", "verdict", RUN, detail={
+        "verdict": verdict, "why": why, "time": world.now,
+        "waiting": [str(key) for key in waiting], "short": {str(key): why for key, why in waiting.items()},
+        "failures": list(cluster.script.failures),
+    })
+    return Run(world.log, verdict, why, waiting, tuple(cluster.script.failures), world)

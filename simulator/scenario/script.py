@@ -1,0 +1,96 @@
+"""Carries a timeline out: looks, between two moments, whether the next entry is due, and starts what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from simulator.cluster.world import World
+from simulator.flows import Note
+from simulator.scenario.conditions import Situation
+from simulator.scenario.kubectl import CLIENT, Memory, Sequel
+from simulator.scenario.timeline import Entry, Fault
+from simulator.units import Micros
+
+
+class Script:
+    """The entries of a timeline in order; one at a time.
+
+    An entry is due when its time has come and its conditions hold; one with neither when the one before is done.
+
+    Attributes
+    ----------
+    failures : what went wrong: refusals that were not allowed for, reads that found something else.
+    """
+
+    def __init__(
+        self, entries: tuple[Entry, ...], world: World, situation: Situation,
+        faults: Mapping[type, Callable[[World, Fault, int], None]], wake: Callable[[Micros], None],
+    ) -> None:
+        self._entries = entries
+        self._world = world
+        self._situation = situation
+        self._faults = faults
+        self._wake = wake
+        self._next = 0
+        self._running: Entry | None = None
+        self._not_before: Micros = 0
+        self._looked_at: tuple[int, int, int] | None = None
+        self.failures: list[str] = []
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every entry has been carried out."""
+        return self._next == len(self._entries) and self._running is None and self._world.now >= self._not_before
+
+    @property
+    def waiting_for(self) -> str | None:
+        """The condition of the next entry, if that is what it waits for."""
+        if self._next == len(self._entries):
+            return None
+        when = self._entries[self._next].when
+        return " and ".join(condition.text for condition in when) if when else None
+
+    def advance(self) -> bool:
+        """Start what is due.
+
+        Returns
+        -------
+        Whether something was started, so that the world has steps to take at this moment.
+        """
+        world = self._world
+        if self._running is not None:
+            memory: Memory = world.runtimes["kubectl"].memory
+            refusals = memory.finished.get(self._running.number)
+            if refusals is None:
+                return False
+            if not self._running.may_fail:
+                self.failures.extend(f"timeline entry {self._running.number}: {refusal}" for refusal in refusals)
+            self._running = None
+        if self._next == len(self._entries) or world.now < self._not_before:
+            return False
+        entry = self._entries[self._next]
+        if entry.at is not None and world.now < entry.at:
+            self._rest(entry.at)
+            return False
+        if entry.when and not all(condition.holds(self._situation) for condition in entry.when):
+            return False
+        self._next += 1
+        self._start(entry)
+        return True
+
+    def _start(self, entry: Entry) -> None:
+        world = self._world
+        if entry.pause:
+            self._rest(world.now + entry.pause)
+        for fault in entry.faults:
+            self._faults[type(fault)](world, fault, entry.number)
+        if entry.actions:
+            self._running = entry
+            world.spawn("kubectl", "actions", CLIENT, Sequel(entry.number, entry.actions))
+        elif not entry.faults:
+            world.tell("kubectl", Note("action", CLIENT, {"entry": entry.number, "action": "sleep", "refused": None}))
+
+    def _rest(self, until: Micros) -> None:
+        if until > self._not_before:
+            self._not_before = until
+            self._wake(until)
