@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -14,7 +14,7 @@ from simulator.cluster.store import Store
 from simulator.cluster.world import World
 from simulator.drivers.rest import Rest
 from simulator.errors import ManifestError
-from simulator.eventlog import Log
+from simulator.eventlog import Log, NoLog
 from simulator.explain.verdict import CONVERGED, NO_VERDICT, STUCK, Goals
 from simulator.flows import Remember
 from simulator.scenario.faults import FAULTS
@@ -70,11 +70,9 @@ class Cluster:
     """
 
     def __init__(
-        self, scenario: Scenario, chooser: Chooser, driver: Callable[[World], Driver], header: dict[str, Any] | None = None
+        self, scenario: Scenario, chooser: Chooser, driver: Callable[[World], Driver], log: Log
     ) -> None:
-        self.world = World(
-            (*control_plane(scenario.spec.provisioners), Kubectl()), chooser, Log(header if header is not None else {})
-        )
+        self.world = World((*control_plane(scenario.spec.provisioners), Kubectl()), chooser, log)
         self.goals = Goals(self.world.store)
         self.world.watchers.append(self.goals)
         loaded = scenario.manifests.objects
@@ -145,6 +143,7 @@ def run(
     ties: str | None = None,
     until: Micros | None = None,
     chooser: Chooser | None = None,
+    keep_log: bool = True,
 ) -> Run:
     """Run a scenario once in virtual time.
 
@@ -153,6 +152,7 @@ def run(
     seed, ties : the scenario's own if not given.
     until : the horizon; if given the run goes on to that time even if all is well before.
     chooser : instead of a seeded one.
+    keep_log : False leaves the log empty, for those who only want to know how it ends.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def run(
         scenario,
         chooser if chooser is not None else Seeded(seed, ties),
         lambda world: Timed(world, scenario.latencies),
-        header_of(scenario, seed, ties),
+        Log(header_of(scenario, seed, ties)) if keep_log else NoLog(),
     )
     verdict, why = cluster.run(HORIZON if until is None else until, goes_on=until is not None)
     world = cluster.world

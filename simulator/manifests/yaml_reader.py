@@ -194,3 +194,61 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
         raise
     except ValueError as error:
         raise Malformed(event.start_mark.line + 1, str(error)) from None
+
+
+def _quoted_key(event: Any) -> str:
+    """The key of a scalar that is quoted or carries a tag."""
+    if event.tag is None:
+        return event.value  # type: ignore[no-any-return]
+    if event.tag == "tag:yaml.org,2002:merge":
+        return _MERGE  # type: ignore[return-value]
+    return key_text(resolve_tagged(event.tag, event.value))
+
+
+def _alias_key(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        raise ValueError("a key must be text, not a list or a mapping")
+    return key_text(value)
+
+
+def _aliased(event: Any, anchors: dict[str, Any]) -> tuple[Any, int]:
+    """What an alias stands for, and how many values that is."""
+    if event.anchor not in anchors:
+        raise ValueError(f"unknown anchor '{event.anchor}' referenced")
+    value = anchors[event.anchor]
+    if value is _UNFINISHED:
+        raise ValueError(f"anchor '{event.anchor}' value contains itself")
+    return value, _size(value)
+
+
+def _size(value: Any) -> int:
+    """How many values `value` holds, aliases written out; stops counting a little after the limit."""
+    count, waiting = 0, [value]
+    while waiting and count <= MAX_ALIASED:
+        value = waiting.pop()
+        count += 1
+        if value.__class__ is dict:
+            waiting.extend(value.values())
+        elif value.__class__ is list:
+            waiting.extend(value)
+    return count
+
+
+def _merge(container: dict[str, Any], value: Any) -> None:
+    """Put the content of ``<<: …`` into the mapping; what stands later wins, as for kubectl."""
+    parts = value if isinstance(value, list) else [value]
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise ValueError("map merge requires map or sequence of maps as the value")
+    for part in reversed(parts):
+        container.update(part)
+
+
+def malformed(error: yaml.YAMLError, data: bytes | str) -> Malformed:
+    """The parser's own complaint as one line of text and a line number."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is not None:
+        return Malformed(mark.line + 1, str(getattr(error, "problem", None) or getattr(error, "context", None)))
+    position = getattr(error, "position", 0) or 0
+    newline: Any = b"\n" if isinstance(data, bytes) else "\n"
+    reason = str(getattr(error, "reason", error)).splitlines()[0]
+    return Malformed(data[:position].count(newline) + 1, reason)

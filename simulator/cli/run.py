@@ -1,0 +1,29 @@
+"""``bindsim run``: one run, reported."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from simulator.cli import CONVERGED, FAILED, NO_VERDICT, STUCK
+from simulator.cli.input import load_input, write_log
+
+
+def main(arguments: Namespace) -> int:
+    """Run a scenario once and print what became of it."""
+    from simulator.run import run
+
+    result = run(load_input(arguments), seed=arguments.seed, ties=arguments.ties, until=arguments.until)
+    if arguments.log:
+        write_log(result.log, arguments.log)
+    if arguments.output == "json":
+        from simulator.report.data import run_result
+
+        sys.stdout.write(run_result(result.log))
+    else:
+        from simulator.report.text import print_run
+
+        print_run(result.log, sys.stdout)
+    if result.verdict == "converged":
+        return FAILED if result.failures else CONVERGED
+    return STUCK if result.verdict == "stuck" else NO_VERDICT
