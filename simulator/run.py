@@ -144,6 +144,7 @@ def run(
     until: Micros | None = None,
     chooser: Chooser | None = None,
     keep_log: bool = True,
+    prepare: Callable[[Cluster], None] = lambda cluster: None,
 ) -> Run:
     """Run a scenario once in virtual time.
 
@@ -153,6 +154,7 @@ def run(
     until : the horizon; if given the run goes on to that time even if all is well before.
     chooser : instead of a seeded one.
     keep_log : False leaves the log empty, for those who only want to know how it ends.
+    prepare : called with the cluster before it starts, by those who want to watch.
 
     Returns
     -------
@@ -175,6 +177,7 @@ def run(
         lambda world: Timed(world, scenario.latencies),
         Log(header_of(scenario, seed, ties)) if keep_log else NoLog(),
     )
+    prepare(cluster)
     verdict, why = cluster.run(HORIZON if until is None else until, goes_on=until is not None)
     world = cluster.world
     waiting = dict(sorted(cluster.goals.unmet.items()))

@@ -31,7 +31,7 @@ SCALARS = {
 # What the package does not tell: it has text for quantities. Type and field, as in the OpenAPI document; a type's version is left out.
 QUANTITIES = {
     "CSIStorageCapacity": ("capacity", "maximumVolumeSize"),
-    "CapacityRequestPolicy": ("_default", "default", "validValues"),
+    "CapacityRequestPolicy": ("default", "validValues"),
     "CapacityRequestPolicyRange": ("max", "min", "step"),
     "CapacityRequirements": ("requests",),
     "ContainerStatus": ("allocatedResources",),
@@ -58,13 +58,14 @@ QUANTITIES = {
     "VolumeResourceRequirements": ("limits", "requests"),
 }
 
-# Kinds that a server accepts, or kubectl reads, though no resource of that name can be created on its own path.
-GROUPS_OF_OTHERS = (
-    # Custom resources whose groups end in k8s.io: made by Kubernetes' own special interest groups, not built in.
-    "snapshot.storage.k8s.io", "groupsnapshot.storage.k8s.io", "gateway.networking.k8s.io", "policy.networking.k8s.io",
-    "metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io", "autoscaling.k8s.io", "node-feature-discovery.k8s.io",
-    "nfd.k8s-sigs.io", "secrets-store.csi.x-k8s.io", "scheduling.sigs.k8s.io", "topology.node.k8s.io", "cloud.k8s.io",
-    "auditregistration.k8s.io",
+# By hand: kinds that can be read but not created, so that no creating call names them.
+READ_ONLY = {"v1": {"ComponentStatus": ["V1ComponentStatus", 0]}}
+
+# By hand: groups that end in k8s.io and are nevertheless custom resources, made by Kubernetes' special interest groups.
+CUSTOM_GROUPS = (
+    "app.k8s.io", "autoscaling.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io", "gateway.networking.k8s.io",
+    "groupsnapshot.storage.k8s.io", "kops.k8s.io", "metrics.k8s.io", "policy.networking.k8s.io", "scheduling.sigs.k8s.io",
+    "snapshot.storage.k8s.io", "topology.node.k8s.io",
 )  # fmt: skip
 
 MODEL = re.compile(r"attributeTypeMap = (\[.*?\n\]);", re.DOTALL)
@@ -130,6 +131,8 @@ def find_kinds(modules: list[str], models: dict[str, list[dict[str, str]]]) -> d
             version = path["core"] or path["group"]
             kind = VERSIONED.sub("", body[1])
             kinds.setdefault(version, {})[kind] = [body[1], 1 if path["namespaced"] else 0]
+    for version, entries in READ_ONLY.items():
+        kinds.setdefault(version, {}).update(entries)
     return {version: dict(sorted(kinds[version].items())) for version in sorted(kinds)}
 
 
@@ -152,7 +155,7 @@ def main() -> None:
         "{",
         f'"note": {json.dumps(NOTE)},',
         f'"release": {json.dumps(RELEASE)},',
-        f'"custom": {json.dumps(sorted(GROUPS_OF_OTHERS))},',
+        f'"custom": {json.dumps(sorted(CUSTOM_GROUPS))},',
         '"kinds": {',
         ",\n".join(f"{json.dumps(version)}: {json.dumps(kinds[version], separators=(',', ':'))}" for version in kinds),
         "},",

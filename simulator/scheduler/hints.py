@@ -123,7 +123,7 @@ def _direct_claims(pod: Pod) -> list[str]:
 def _disk_freed(pod: Pod, old: Pod, new: Pod | None) -> bool:
     if old.metadata.namespace != pod.metadata.namespace:
         return False
-    if disks_conflict(pod, old):
+    if any(disks_conflict(mine, its) for mine in pod.spec.volumes for its in old.spec.volumes):
         return True
     own = _direct_claims(pod)
     return any(name in own for name in _direct_claims(old))

@@ -180,7 +180,8 @@ class SchedulingQueue:
         count = record.errors or record.unschedulable
         if count == 0 or most == 0:
             return record.timestamp
-        length = most if initial > most >> (count - 1) else initial << (count - 1)
+        nanoseconds = most * 1000 >> (count - 1)
+        length = most if initial * 1000 > nanoseconds else initial << (count - 1)
         return (record.timestamp + length) // SECOND * SECOND
 
     def is_backing_off(self, record: QueuedPod, now: Micros) -> bool:

@@ -127,7 +127,7 @@ def generated_name(base: str, number: int) -> str:
     Examples
     --------
     >>> generated_name("web-", 1), generated_name("web-", 2)
-    ('web-j2qkq', 'web-xrz8b')
+    ('web-n26ns', 'web-2r24c')
     """
     rest = number * _SPREAD % len(_ALPHABET) ** 5
     letters = ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from simulator.api.apps import StatefulSet
 from simulator.api.core import PersistentVolumeClaim, Pod
-from simulator.api.meta import Object, OwnerReference, with_meta
+from simulator.api.meta import Object, ObjectMeta, OwnerReference, with_meta
 from simulator.controllers.statefulset.pods import set_reference
 
 Claims = Mapping[str, PersistentVolumeClaim]
@@ -116,16 +116,9 @@ def is_blocked(sts: StatefulSet, ordinal: int, claims: Claims) -> bool:
     """Whether a claim of an earlier pod of that name stands in the way of the new pod (WL-85)."""
     if not deletes_claims(sts)[1]:
         return False
-    for name in claim_names(sts, ordinal):
-        claim = claims.get(name)
-        if claim is not None and has_stale_owner(claim, _not_yet(sts, ordinal)):
-            return True
-    return False
-
-
-def _not_yet(sts: StatefulSet, ordinal: int) -> Pod:
-    """A pod that has no uid yet."""
-    return Pod(metadata=sts.metadata.__class__(name=sts.pod_name(ordinal)))
+    awaited = Pod(metadata=ObjectMeta(name=sts.pod_name(ordinal)))  # without a uid, so any reference to it is stale
+    found = (claims.get(name) for name in claim_names(sts, ordinal))
+    return any(claim is not None and has_stale_owner(claim, awaited) for claim in found)
 
 
 def _names(reference: OwnerReference, owner: Object) -> bool:

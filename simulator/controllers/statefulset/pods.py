@@ -73,7 +73,7 @@ def storage_matches(sts: StatefulSet, pod: Pod, ordinal: int) -> bool:
 def claim_volumes(sts: StatefulSet, ordinal: int) -> tuple[Volume, ...]:
     """A volume for every template, in the order of the templates (WL-21)."""
     return tuple(
-        Volume(name=name, persistent_volume_claim=PersistentVolumeClaimVolumeSource(sts.claim_name(name, ordinal)))
+        Volume(name=name, persistent_volume_claim=PersistentVolumeClaimVolumeSource(claim_name=sts.claim_name(name, ordinal)))
         for name in (template.metadata.name for template in sts.spec.volume_claim_templates)
     )
 

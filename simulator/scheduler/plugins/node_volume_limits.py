@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec import Struct
+
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.storage import CSINode, StorageClass
 from simulator.cluster.component import View
 from simulator.cluster.indexes import volume_class
 from simulator.scheduler.framework import (
-    NOTHING_PREPARED,
     SUCCESS,
     FilterDefaults,
     NodeInfo,
@@ -26,6 +27,21 @@ NAME: Final = "NodeVolumeLimits"
 REFUSED: Final = unschedulable(NAME, "node(s) exceed max volume count")
 
 
+class Limits(Struct, frozen=True):
+    """What one pod wants of drivers that have limits.
+
+    Attributes
+    ----------
+    wanted : volume to driver, for the pod's CSI volumes.
+    by_node : limits that concern these drivers, per node that declares any.
+    missing : the answer for every node if a claim has vanished.
+    """
+
+    wanted: dict[str, str]
+    by_node: dict[str, dict[str, int]]
+    missing: Status | None = None
+
+
 class NodeVolumeLimits(FilterDefaults):
     """Counts the CSI volumes of a node against what its CSINode declares.
 
@@ -37,37 +53,47 @@ class NodeVolumeLimits(FilterDefaults):
     name = NAME
 
     def pre_filter(self, pod: Pod, snapshot: Snapshot) -> PreFilterResult:
-        """Left out for pods without claims."""
-        return NOTHING_PREPARED if pod.claim_names else PreFilterResult(skip(NAME))
-
-    def filter(self, state: None, pod: Pod, node: NodeInfo, snapshot: Snapshot) -> Status:
-        """Whether each driver of the pod's volumes has room on the node."""
-        view = snapshot.view
-        declared = view.get(CSINode, node.node.metadata.name)
-        if declared is None:
-            return SUCCESS
+        """The pod's volumes whose drivers have a limit somewhere; left out if there is none."""
+        names = pod.claim_names
+        if not names:
+            return PreFilterResult(skip(NAME))
+        view, namespace = snapshot.view, pod.metadata.namespace
         wanted: dict[str, str] = {}
-        for name in pod.claim_names:
-            claim = view.get(PersistentVolumeClaim, name, pod.metadata.namespace)
+        missing: Status | None = None
+        for name in names:
+            claim = view.get(PersistentVolumeClaim, name, namespace)
             if claim is None:
-                place = f"{pod.metadata.namespace}/{name}"
-                return unresolvable(NAME, f'looking up PVC {place}: persistentvolumeclaim "{name}" not found')
-            wanted.update(_volumes(claim, view))
-        limits = {
-            driver.name: driver.allocatable.count
-            for driver in declared.spec.drivers
-            if driver.allocatable is not None and driver.allocatable.count is not None
-        }
-        if not wanted or not limits:
+                text = f'looking up PVC {namespace}/{name}: persistentvolumeclaim "{name}" not found'
+                missing = missing or unresolvable(NAME, text)
+            else:
+                wanted.update(_volumes(claim, view))
+        drivers = set(wanted.values())
+        by_node: dict[str, dict[str, int]] = {}
+        for declared in view.list(CSINode) if drivers or missing else ():
+            limits = {
+                driver.name: driver.allocatable.count
+                for driver in declared.spec.drivers
+                if driver.name in drivers and driver.allocatable is not None and driver.allocatable.count is not None
+            }
+            if limits or missing:
+                by_node[declared.metadata.name] = limits
+        return PreFilterResult(state=Limits(wanted, by_node, missing)) if by_node else PreFilterResult(skip(NAME))
+
+    def filter(self, state: Limits, pod: Pod, node: NodeInfo, snapshot: Snapshot) -> Status:
+        """Whether each driver of the pod's volumes has room on the node."""
+        limits = state.by_node.get(node.node.metadata.name)
+        if limits is None:
             return SUCCESS
+        if state.missing is not None:
+            return state.missing
         attached: dict[str, str] = {}
         for other in node.pods:
             for name in other.claim_names:
-                claim = view.get(PersistentVolumeClaim, name, other.metadata.namespace)
+                claim = snapshot.view.get(PersistentVolumeClaim, name, other.metadata.namespace)
                 if claim is not None:
-                    attached.update(_volumes(claim, view))
+                    attached.update(_volumes(claim, snapshot.view))
         # A volume that a pod on the node uses already is attached already.
-        new = [driver for volume, driver in wanted.items() if volume not in attached]
+        new = [driver for volume, driver in state.wanted.items() if volume not in attached]
         there = list(attached.values())
         for driver, limit in limits.items():
             count = new.count(driver)

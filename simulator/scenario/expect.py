@@ -1,0 +1,142 @@
+"""Holds a run against what its scenario expects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from simulator.api.core import PersistentVolumeClaim, Pod
+from simulator.api.kinds import find_kind
+from simulator.api.meta import Key
+from simulator.cluster.component import Change
+from simulator.errors import ScenarioError
+from simulator.eventlog import Log
+from simulator.run import Cluster, Run, run
+from simulator.scenario.conditions import Condition, parse_condition
+from simulator.scenario.file import ExpectedRun
+from simulator.scenario.load import Scenario
+from simulator.units import Micros
+
+
+class Check(Struct, frozen=True):
+    """One thing that was expected; `problem` is None if it holds."""
+
+    what: str
+    problem: str | None
+
+
+class Milestones:
+    """When conditions came true for the first time; a watcher of a cluster."""
+
+    def __init__(self, cluster: Cluster, conditions: Sequence[Condition]) -> None:
+        self._cluster = cluster
+        self._open = list(conditions)
+        self.reached: list[tuple[str, Micros]] = []
+
+    def __call__(self, change: Change) -> None:
+        """Look again at the conditions that are still open."""
+        for condition in list(self._open):
+            if (condition.key is None or condition.key == change.key) and condition.holds(self._cluster):
+                self._open.remove(condition)
+                self.reached.append((condition.text, self._cluster.world.now))
+
+
+def check(scenario: Scenario) -> list[Check]:
+    """Run a scenario as its `expect.run` says, and compare.
+
+    Returns
+    -------
+    A check for each thing expected; the failures of its timeline are checks too.
+
+    Raises
+    ------
+    ScenarioError
+        If an expectation cannot be understood.
+    """
+    expect = scenario.spec.expect
+    expected = expect.run if expect is not None and expect.run is not None else ExpectedRun()
+    try:
+        wanted = [condition for text in expected.order for condition in parse_condition(text, "default")]
+    except ValueError as problem:
+        raise ScenarioError(f"{scenario.path}: expect.run.order: {problem}.") from None
+    milestones: list[Milestones] = []
+
+    def prepare(cluster: Cluster) -> None:
+        watcher = Milestones(cluster, wanted)
+        milestones.append(watcher)
+        cluster.world.watchers.append(watcher)
+
+    result = run(scenario, seed=expected.seed, ties=expected.ties, prepare=prepare)
+    checks = [Check("timeline", "; ".join(result.failures) or None)]
+    checks.extend(_compare(scenario, expected, result))
+    if expected.order:
+        got = [text for text, _ in milestones[0].reached]
+        checks.append(Check("order", None if got == [c.text for c in wanted] else f"came true in this order: {got}"))
+    return checks
+
+
+def _compare(scenario: Scenario, expected: ExpectedRun, result: Run) -> Iterator[Check]:
+    if expected.verdict is not None:
+        problem = None if result.verdict == expected.verdict else f"{result.verdict}: {result.why}"
+        yield Check(f"verdict {expected.verdict}", problem)
+    if expected.waiting is not None:
+        yield _waiting(scenario, expected.waiting, result)
+    store = result.world.store
+    for name, node in expected.placements.items():
+        pod = store.get(Pod, *_place(name))
+        got = pod.spec.node_name or None if pod is not None else "no such pod"
+        yield Check(f"{name} on {node}", None if got == node else f"is on {got}")
+    for name, volume in expected.bindings.items():
+        claim = store.get(PersistentVolumeClaim, *_place(name))
+        bound = claim.spec.volume_name or None if claim is not None else "no such claim"
+        yield Check(f"{name} bound to {volume}", None if bound == volume else f"is bound to {bound}")
+    for written, phase in expected.phases.items():
+        obj = store.find(_key(scenario, written))
+        seen = "absent" if obj is None else getattr(getattr(obj, "status", None), "phase", "")
+        yield Check(f"{written} {phase}", None if seen == phase else f"is {seen}")
+    yield from _said(expected, result.log)
+    if expected.because:
+        from simulator.report.text import reason_lines
+
+        text = " ".join(" ".join(reason_lines(result.log)).split())
+        for part in expected.because:
+            yield Check(f'reason "{part}"', None if part in text else f"the reasons given are: {text or 'none'}")
+
+
+def _said(expected: ExpectedRun, log: Log) -> Iterator[Check]:
+    """Events and refusals."""
+    events = [(e.detail["reason"], e.detail["message"]) for e in log.entries if e.verb == "event" and e.detail]
+    for written in expected.events:
+        reason, _, part = written.partition(": ")
+        held = any(r == reason and part in m for r, m in events)
+        yield Check(f"event {written}", None if held else f"of that reason: {[m for r, m in events if r == reason][:3]}")
+    if expected.refused:
+        refusals = [e.detail["refused"] for e in log.entries if e.verb == "action" and e.detail and e.detail["refused"]]
+        fits = len(refusals) == len(expected.refused) and all(
+            part in refusal for part, refusal in zip(expected.refused, refusals, strict=True)
+        )
+        yield Check("refusals", None if fits else f"refused: {refusals}")
+
+
+def _waiting(scenario: Scenario, expected: Sequence[str], result: Run) -> Check:
+    """Exactly the named objects, among those of the kinds that are named; an empty list means that nothing waits."""
+    wanted = {_key(scenario, written) for written in expected}
+    kinds = {key.kind for key in wanted}
+    got = {key for key in result.waiting if not kinds or key.kind in kinds}
+    problem = None if got == wanted else f"waiting: {', '.join(sorted(map(str, got))) or 'nothing'}"
+    return Check(f"waiting {', '.join(expected) or 'nothing'}", problem)
+
+
+def _place(name: str) -> tuple[str, str]:
+    namespace, _, short = name.rpartition("/")
+    return short, namespace or "default"
+
+
+def _key(scenario: Scenario, written: str) -> Key:
+    parts = written.split("/")
+    kind = find_kind(parts[0])
+    if kind is None or len(parts) not in (2, 3):
+        raise ScenarioError(f'{scenario.path}: expect: "{written}" does not name an object; write KIND/NAME.')
+    namespace = (parts[1] if len(parts) == 3 else "default") if kind.NAMESPACED else ""
+    return Key(kind.KIND, namespace, parts[-1])
