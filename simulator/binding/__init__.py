@@ -1,1 +1,1 @@
-"""TODO"""
+"""Which volume for which claim: the rules, and how ties are broken."""

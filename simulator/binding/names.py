@@ -1,4 +1,4 @@
-"""Annotations and finalizers through which the volume controller, the scheduler and provisioners speak (section 1.1)."""
+"""Annotations and finalizers through which the volume controller, the scheduler and provisioners speak."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ BETA_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
 PRE_RESIZE_CAPACITY: Final = "volume.alpha.kubernetes.io/pre-resize-capacity"
 """On a volume that is being grown: the capacity that its claim still has (VB-10)."""
 
-DEFAULT_CLASS: Final = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+DEFAULT_CLASS: Final = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
 """On a storage class: ``"true"`` under either marks a default (VB-13)."""
 
 PROTECTS_CLAIM: Final = "kubernetes.io/pvc-protection"

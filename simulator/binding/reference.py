@@ -1,9 +1,9 @@
 """Which volume for which claim: the rules of Kubernetes 1.36, written to be read; every volume is looked at.
 
 Kubernetes has one matching function and calls it in two ways. The volume controller asks without a node, and looks at
-buckets of volumes with the same access modes, fewest modes first. The scheduler asks for one node, and looks at all volumes
-of the claim's class at once. Both take the first smallest volume that they meet in a Go map, so the answers here are sets of
-equally good volumes (`Tier`), and whoever asks draws.
+buckets of volumes with the same access modes, fewest modes first. The scheduler asks for one node, and looks at all
+volumes of the claim's class at once. Both take the first smallest volume that they meet in a Go map, so the answers
+here are sets of equally good volumes (`Tier`), and whoever asks draws.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def volumes_for_claim(
 
     Returns
     -------
-    One tier for each bucket that comes first: buckets with equally many access modes are tried in a random order, and the
-    first that yields a volume ends the search (VB-28, VB-29, ND-3). Empty if there is no match. Within a tier any of the
-    volumes. Capacities are never compared across buckets (VB-30).
+    One tier for each bucket that may come first: buckets with equally many access modes are tried in a random order,
+    and the first that yields a volume ends the search (VB-28, VB-29, ND-3). Within a tier any of the volumes. Empty if
+    there is no match. Capacities are never compared across buckets (VB-30).
     """
     wanted = set(claim.spec.access_modes)
     buckets: dict[tuple[str, ...], list[PersistentVolume]] = {}
@@ -153,8 +153,12 @@ def default_class(classes: Iterable[StorageClass]) -> StorageClass | None:
         found for found in classes
         if any(found.metadata.annotations.get(annotation) == "true" for annotation in DEFAULT_CLASS)
     ]
-    # creationTimestamp has a resolution of one second
-    return min(marked, key=lambda found: (-((found.metadata.creation_timestamp or 0) // SECOND), found.name), default=None)
+    return min(marked, key=lambda found: (-_born(found), found.name), default=None)
+
+
+def _born(storage_class: StorageClass) -> int:
+    """When a class was created, in whole seconds: creationTimestamp has no more."""
+    return (storage_class.metadata.creation_timestamp or 0) // SECOND
 
 
 def is_delayed(storage_class: StorageClass | None) -> bool:

@@ -1,10 +1,11 @@
 """How Go's map order breaks ties: the slots of a map, and how likely each of several entries is met first.
 
-Kubernetes keeps its volumes in Go maps, one for each set of access modes, and takes the first smallest one that a walk over
-the map meets. A Go map (since Go 1.24) of up to eight entries is one group of eight slots: a new entry takes the first free
-slot and keeps it, and a walk starts at a random slot and wraps around. So of several entries the one with the widest gap of
-uninteresting slots before it is met first most often, and the odds are exact. A larger map has several groups; the hash
-of a key, drawn anew for every map, says which group it goes to, and within the group it takes the first free slot.
+Kubernetes keeps its volumes in Go maps, one for each set of access modes, and takes the first smallest one that a walk
+over the map meets. A Go map (since Go 1.24) of up to eight entries is one group of eight slots: a new entry takes the
+first free slot and keeps it, and a walk starts at a random slot and wraps around. So of several entries the one with
+the widest gap of uninteresting slots before it is met first most often, and the odds are exact. A larger map has
+several groups; the hash of a key, drawn anew for every map, says which group it goes to, and there it takes the first
+free slot.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _SAMPLES: Final = 64
 _MASK: Final = (1 << 64) - 1
 
 Slots = tuple[str | None, ...]
-"""A map as far as its order goes: up to eight entries by slot, None for a slot that is free again; more than eight entries in
+"""A map as far as its order goes: up to eight entries by slot, None for a slot that is free again; more than eight in
 order of insertion. A map that has shrunk to eight again is taken as one that was never larger."""
 
 
@@ -61,9 +62,9 @@ def go_map_weights(positions: Sequence[int], size: int) -> tuple[int, ...] | Non
     -------
     Integer weights in the order of `positions`, or None where nothing better than "equal" is known.
 
-    Up to eight entries the weights are exact: the number of slots from which the entry is the first. For more, they are the mean
-    over 64 fixed hash functions, as if the map were hashed anew for every choice; a real map keeps its hash, so
-    that successive choices of one run are slightly more alike. Cost: O(positions · log) up to eight, 64 times that beyond.
+    Up to eight entries the weights are exact: the number of slots from which the entry is the first. For more, they are
+    the mean over 64 fixed hash functions, as if the map were hashed anew for every choice; a real map keeps its hash,
+    so that the choices of one run are slightly more alike. Cost: O(n log n) up to eight, 64 times that beyond.
 
     Examples
     --------

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from simulator.api.apps import parent_and_ordinal
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Object
 
@@ -23,6 +24,17 @@ def _pod_claims(pod: Pod) -> Iterable[tuple[str, str]]:
 def _controller(obj: Object) -> Iterable[str]:
     owner = obj.metadata.controller
     return (owner.uid,) if owner is not None else ()
+
+
+def _orphan(obj: Object) -> Iterable[str]:
+    return (obj.metadata.namespace,) if obj.metadata.controller is None else ()
+
+
+def _orphan_pod(pod: Pod) -> Iterable[tuple[str, str]]:
+    if pod.metadata.controller is not None:
+        return ()
+    member = parent_and_ordinal(pod.metadata.name)
+    return ((pod.metadata.namespace, member[0]),) if member is not None else ()
 
 
 def _volume_class(volume: PersistentVolume) -> Iterable[str]:
@@ -53,7 +65,9 @@ INDEXES: Final[dict[str, Index]] = {
     "pods-by-node": ("Pod", _pod_node),  # "" holds the unassigned ones
     "pods-by-claim": ("Pod", _pod_claims),  # (namespace, claim name)
     "pods-by-controller": ("Pod", _controller),  # uid of the owner with controller: true
+    "orphan-pods": ("Pod", _orphan_pod),  # (namespace, name of the set that it could be of), if it has no controller
     "revisions-by-controller": ("ControllerRevision", _controller),
+    "orphan-revisions": ("ControllerRevision", _orphan),  # namespace of revisions that have no controller
     "volumes-by-class": ("PersistentVolume", _volume_class),
     "volumes-by-claim": ("PersistentVolume", _volume_claim),  # (namespace, name) of claimRef
     "claims-by-volume": ("PersistentVolumeClaim", _claim_volume),  # spec.volumeName

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from simulator.api.meta import Key
-from simulator.cluster.world import Fire, Step, World
+from simulator.cluster.steps import Fire, Step
+from simulator.cluster.world import World
 from simulator.units import MINUTE, Micros
 
 QUIET: Final[Micros] = 6 * MINUTE

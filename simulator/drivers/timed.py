@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 
 import simpy
 
-from simulator.cluster.world import Deliver, Enabled, Fire, Runtime, Step, Tick, World
+from simulator.cluster.steps import Deliver, Enabled, Fire, Runtime, Step, Tick
+from simulator.cluster.world import World
 from simulator.drivers.rest import Rest
 from simulator.latency import Latency, default_latency
 from simulator.units import Micros

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from simulator.choices import TIE_POLICIES, Scripted
-from simulator.cluster.world import Fire, Resume, Step, Tick, World
+from simulator.cluster.steps import Fire, Resume, Step, Tick
+from simulator.cluster.world import World
 from simulator.drivers.rest import Rest
 from simulator.flows import Poll, Sleep
 from simulator.units import Micros

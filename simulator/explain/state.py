@@ -91,35 +91,35 @@ class State:
         body = encode(held) if isinstance(held, Object) else held
         return {"apiVersion": KINDS[key.kind].API_VERSION, "kind": key.kind, **body}
 
-    def apply(self, entry: LogEntry) -> None:
-        """Take in the next entry of the log."""
+    def apply(self, entry: LogEntry) -> Key | None:
+        """Take in the next entry of the log; the key of the object that it changed, if any."""
         self.time = entry.time
         if entry.verb == "event":
-            self._record(entry)
-        elif entry.verb in CHANGES:
-            self._change(entry)
+            return self._record(entry)
+        return self._change(entry) if entry.verb in CHANGES else None
 
-    def _change(self, entry: LogEntry) -> None:
+    def _change(self, entry: LogEntry) -> Key | None:
         key = entry.key
         objects = self._held.setdefault(key.kind, {})
         if entry.old is not None or entry.new is not None:
             after: Object | dict[str, Any] | None = entry.new
         elif entry.patch is msgspec.UNSET:
-            return
+            return None
         else:
             after = apply_patch(self._undecoded(objects.get(key)), entry.patch)
         self._decoded.pop(key, None)
         self._filed.clear()
         if after is not None:
             objects[key] = after
-            return
+            return key
         objects.pop(key, None)
         if key.kind == "Namespace":  # WL-109: the events of a namespace go with it
             events = self._held.get("Event", {})
             for event in [event for event in events if event.namespace == key.name]:
                 del events[event]
+        return key
 
-    def _record(self, entry: LogEntry) -> None:
+    def _record(self, entry: LogEntry) -> Key:
         """Make the row of a Kubernetes event, or count it once more (WL-170)."""
         detail = entry.detail or {}
         about, count = entry.key, detail.get("count", 1)
@@ -128,7 +128,7 @@ class State:
         key = self._events.get(same)
         if key is not None and count > 1 and isinstance(known := events.get(key), Event):
             events[key] = evolve(known, count=count, last_timestamp=entry.time)
-            return
+            return key
         space = about.namespace or "default"
         stamp = EPOCH_NS + entry.time * 1000
         while (key := Key("Event", space, f"{about.name}.{stamp:x}")) in events:  # WL-184: named after their time
@@ -147,6 +147,7 @@ class State:
             source=EventSource(component=entry.actor), reporting_component=entry.actor, count=count,
             first_timestamp=entry.time, last_timestamp=entry.time,
         )
+        return key
 
     def _is_expired(self, event: Event) -> bool:
         last = event.last_timestamp

@@ -1,0 +1,25 @@
+"""Manifests in: YAML and JSON to API objects, with file and line for everything that can be said about them."""
+
+from __future__ import annotations
+
+from simulator.manifests.documents import Document
+from simulator.manifests.load import Loaded, Loader, Manifests, NotSimulated, WithoutEffect, load, parse_object
+from simulator.manifests.origin import Origin, Source, line_of
+from simulator.manifests.times import EPOCH, format_time, parse_time
+
+__all__ = [
+    "EPOCH",
+    "Document",
+    "Loaded",
+    "Loader",
+    "Manifests",
+    "NotSimulated",
+    "Origin",
+    "Source",
+    "WithoutEffect",
+    "format_time",
+    "line_of",
+    "load",
+    "parse_object",
+    "parse_time",
+]

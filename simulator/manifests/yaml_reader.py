@@ -8,7 +8,7 @@ number to compare, and the size that aliases would expand to is known before any
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import yaml
 from yaml.events import (
@@ -24,30 +24,8 @@ from yaml.events import (
     StreamStartEvent,
 )
 
+from simulator.manifests.parsed import MAX_ALIASED, MAX_DEPTH, TOO_DEEP, Malformed, Parsed, check_unicode, given_twice
 from simulator.manifests.scalars import key_text, resolve_plain, resolve_tagged
-
-MAX_DEPTH: Final = 200
-"""Lists and mappings may be nested this deep; the deepest real manifests (definitions of custom resources) need about 60."""
-
-MAX_ALIASED: Final = 100_000
-"""All aliases (``*name``) of one document may stand for this many values together: a YAML bomb needs millions."""
-
-
-class Malformed(ValueError):
-    """Text that cannot be read: what is wrong, and on which line (1 is the first)."""
-
-    def __init__(self, line: int, what: str) -> None:
-        super().__init__(what)
-        self.line = line
-
-
-class Parsed(NamedTuple):
-    """One document: the line where it begins, its plain data, and the lines of the mappings inside its top-level lists."""
-
-    line: int
-    value: Any
-    item_lines: list[int]
-
 
 class _Plain(dict[str, Any]):
     """Unquoted values by their text, resolved once each."""
@@ -130,7 +108,7 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
                     text = event.value
                     key = keys[text] if event.implicit[0] else _quoted_key(event)
                     if key in container:
-                        raise Malformed(event.start_mark.line + 1, f'key "{key}" is given twice in the same mapping; keep one of them')
+                        raise Malformed(event.start_mark.line + 1, given_twice(key))
                     if event.anchor is not None:
                         anchors[event.anchor] = text
                     event = get()
@@ -148,7 +126,7 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
                     raise Malformed(event.start_mark.line + 1, "a key must be text, not a list or a mapping")
                 depth = len(stack)
                 if depth >= MAX_DEPTH:
-                    raise Malformed(event.start_mark.line + 1, f"lists and mappings are nested more than {MAX_DEPTH} deep; no manifest is")
+                    raise Malformed(event.start_mark.line + 1, TOO_DEEP)
                 if event.anchor is not None:
                     anchors[event.anchor] = _UNFINISHED
                 stack.append((container, key, event.anchor))
@@ -176,7 +154,7 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
                 if items is None and key is None and container is not None:
                     key = _alias_key(value)
                     if key in container:
-                        raise Malformed(event.start_mark.line + 1, f'key "{key}" is given twice in the same mapping; keep one of them')
+                        raise Malformed(event.start_mark.line + 1, given_twice(key))
                     event = get()
                     continue
             if items is not None:

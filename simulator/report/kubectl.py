@@ -21,7 +21,7 @@ OUTPUTS: Final = ("", "wide", "yaml", "json", "name")
 
 
 class KubectlError(Exception):
-    """A command line that kubectl refuses, in its own words."""
+    """What kubectl refuses, as it prints it to stderr."""
 
 
 class Query(Struct, frozen=True):
@@ -61,7 +61,7 @@ def get(state: State, query: Query) -> Answer:
     try:
         wanted = parse_arguments(query)
     except KubectlError as problem:
-        return Answer(err=(f"error: {problem}",), found=False)
+        return Answer(err=(str(problem),), found=False)
     groups: list[tuple[str, list[Object]]] = []
     errors: list[str] = []
     for one in wanted:
@@ -97,17 +97,17 @@ def parse_arguments(query: Query) -> tuple[Wanted, ...]:
     """
     arguments = query.arguments
     if query.output not in OUTPUTS:
-        raise KubectlError(f'unable to match a printer suitable for the output format "{query.output}", allowed formats '
+        raise KubectlError(f'error: unable to match a printer suitable for the output format "{query.output}", allowed formats '
                            f"are: {','.join(sorted(output for output in OUTPUTS if output))}")
     if not arguments:
-        raise KubectlError("Required resource not specified.")
+        raise KubectlError("error: Required resource not specified.")
     wanted: list[Wanted] = []
     if any("/" in argument for argument in arguments):
         for argument in arguments:
             kind, slash, name = argument.partition("/")
             if not slash:
                 raise KubectlError(
-                    "there is no need to specify a resource type as a separate argument when passing arguments in "
+                    "error: there is no need to specify a resource type as a separate argument when passing arguments in "
                     "resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource "
                     "resource/<resource_name>'"
                 )
@@ -117,7 +117,7 @@ def parse_arguments(query: Query) -> tuple[Wanted, ...]:
         names: Sequence[str] = arguments[1:] or ("",)
         wanted.extend(Wanted(kind, name) for kind in kinds for name in names)
     if query.namespace is None and any(one.name for one in wanted):
-        raise KubectlError("a resource cannot be retrieved by name across all namespaces")
+        raise KubectlError("error: a resource cannot be retrieved by name across all namespaces")
     return tuple(wanted)
 
 
@@ -128,7 +128,7 @@ def _kinds(written: str) -> list[str]:
         if name.lower() == "all":
             kinds.extend(ALL)
         elif kind is None:
-            raise KubectlError(f'the server doesn\'t have a resource type "{name}"')
+            raise KubectlError(f'error: the server doesn\'t have a resource type "{name}"')
         else:
             kinds.append(kind.KIND)
     return list(dict.fromkeys(kinds))
@@ -141,7 +141,7 @@ def select(state: State, wanted: Wanted, namespace: str | None) -> list[Object]:
     if wanted.name:
         found = state.find(Key(wanted.kind, space, wanted.name))
         return [found] if found is not None else []
-    return sorted(state.list(kind, space), key=lambda obj: (obj.namespace, obj.name))
+    return sorted(state.list(kind, space), key=lambda obj: f"{obj.namespace}/{obj.name}")
 
 
 def resource(kind: str) -> str:
@@ -197,8 +197,9 @@ def row(obj: Object, now: int, query: Query, with_kind: bool = False) -> list[st
     """The cells of an object's row at a moment."""
     columns = COLUMNS[obj.KIND]
     cells = columns.row(obj, now, query.output == "wide")
-    if with_kind:
-        place = (columns.wide if query.output == "wide" else columns.narrow).index("NAME") if "NAME" in columns.narrow else 0
+    shown = columns.wide if query.output == "wide" else columns.narrow
+    if with_kind and "NAME" in shown:
+        place = shown.index("NAME")
         cells[place] = f"{typed_name(obj).removesuffix(obj.name)}{cells[place]}"
     if query.namespace is None and obj.NAMESPACED:
         cells.insert(0, obj.namespace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cmp_to_key
 from typing import Any, Final
 
 from simulator.report.times import rfc3339, rfc3339_micro
@@ -19,6 +20,9 @@ _ZEROES: Final[dict[str, dict[str, Any]]] = {
     "PodDisruptionBudget": {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0},
 }
 """Status fields that the API prints even at zero."""
+
+_JSON_ESCAPES: Final = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"),
+                       ("\u2029", "\\u2029"))
 
 _WITH_STATUS: Final = frozenset({"Pod", "StatefulSet", "PersistentVolume", "PersistentVolumeClaim", "Node", "Namespace",
                                  "PodDisruptionBudget", "ResourceQuota", "Service"})
@@ -54,13 +58,13 @@ def to_json(value: Any) -> str:
     import json
 
     text = json.dumps(value, indent=4, sort_keys=True, ensure_ascii=False)
-    for sign, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
+    for sign, escape in _JSON_ESCAPES:
         text = text.replace(sign, escape)
     return text
 
 
 def to_yaml(value: Any) -> str:
-    """YAML as kubectl prints it: keys sorted, lists not indented, no line folded."""
+    """YAML as kubectl prints it: keys in natural order, lists not indented, long lines folded at 80."""
     import yaml
 
     base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -73,14 +77,14 @@ def to_yaml(value: Any) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
 
     Dumper.add_representer(str, represent)
-    dumped: str = yaml.dump(value, Dumper=Dumper, default_flow_style=False, width=2**31 - 1, allow_unicode=True)
+    dumped: str = yaml.dump(_sorted(value), Dumper=Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False)
     return dumped
 
 
 _WORDS: Final = frozenset(
     spelling for word in ("y", "n", "yes", "no", "on", "off", "true", "false", "null") for spelling in
     (word, word.capitalize(), word.upper())
-) | {"", "~", ".inf", "-.inf", ".nan", "<<", "="}
+) | {"", "~", ".nan", ".NaN", ".NAN"} | {sign + word for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")}
 _NUMBER: Final = re.compile(
     r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[0-9][0-9_]*|[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|[0-9]+\.(?:[eE][-+]?[0-9]+)?"
     r"|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)"
@@ -93,6 +97,36 @@ def _style(text: str) -> str | None:
     if "\n" in text:
         return "|"
     return '"' if text in _WORDS or _NUMBER.fullmatch(text) or _TIMESTAMP.fullmatch(text) else None
+
+
+def _sorted(value: Any) -> Any:
+    """The value with all keys in the order of kubectl's YAML: letters after all else, numbers by their value."""
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value, key=cmp_to_key(_compare))}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _compare(a: str, b: str) -> int:
+    place = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
+    if place is None:
+        return len(a) - len(b)
+    x, y = a[place], b[place]
+    if x.isalpha() or y.isalpha():
+        return (1 if x > y else -1) if x.isalpha() and y.isalpha() else 1 if x.isalpha() else -1
+    start = place
+    while start and a[start - 1].isdecimal():  # a number that began before the difference is compared as a whole
+        start -= 1
+    m, n = _digits(a, start), _digits(b, start)
+    if int(m or "0") != int(n or "0"):
+        return int(m or "0") - int(n or "0")
+    return len(m) - len(n) or (1 if x > y else -1)
+
+
+def _digits(text: str, start: int) -> str:
+    end = start
+    while end < len(text) and text[end].isdecimal():
+        end += 1
+    return text[start:end]
 
 
 def _convert(value: Any, name: str) -> Any:

@@ -25,7 +25,8 @@ class NodeGenerator(Part, frozen=True):
     """Nodes by number, for those who need many."""
 
     count: Annotated[int, Meta(ge=0)]
-    name: Annotated[str, Meta(description="name of each; {i} is its number, from 1")] = "node{i}"
+    first: Annotated[int, Meta(ge=0, description="the first number")] = 1
+    name: Annotated[str, Meta(description="name of each; {i} is its number")] = "node{i}"
     cpu: str = "8"
     memory: str = "32Gi"
     pods: Annotated[int, Meta(ge=0)] = 110

@@ -29,11 +29,11 @@ def parse_taint(written: str) -> dict[str, str]:
 def generate_nodes(generators: Sequence[NodeGenerator]) -> Iterator[dict[str, Any]]:
     """The manifests of nodes that generators ask for."""
     for generator in generators:
-        for i in range(1, generator.count + 1):
+        for i in range(generator.first, generator.first + generator.count):
             name = generator.name.format(i=i)
             labels = {HOSTNAME: name}
             if generator.zones:
-                labels[ZONE] = generator.zones[(i - 1) % len(generator.zones)]
+                labels[ZONE] = generator.zones[(i - generator.first) % len(generator.zones)]
             labels.update({key: value.format(i=i) for key, value in generator.labels.items()})
             resources = {"cpu": generator.cpu, "memory": generator.memory, "pods": str(generator.pods),
                          "ephemeral-storage": "100Gi"}

@@ -15,8 +15,23 @@ from simulator.api.core import Node, Pod, Taint
 from simulator.api.meta import Key, Object, evolve
 from simulator.cluster.admission.apply import apply_patch, merge_patch, strategic_merge_patch
 from simulator.cluster.component import Change, Periodic, View
-from simulator.flows import DONE, Create, Delete, Evict, Flow, Get, ListLive, Note, Patch, Poll, Refused, Remember, Sleep, Tell
-from simulator.flows import Told
+from simulator.flows import (
+    DONE,
+    Create,
+    Delete,
+    Evict,
+    Flow,
+    Get,
+    ListLive,
+    Note,
+    Patch,
+    Poll,
+    Refused,
+    Remember,
+    Sleep,
+    Tell,
+    Told,
+)
 from simulator.units import SECOND, Micros
 
 CLIENT = Key("Client", "", "kubectl")

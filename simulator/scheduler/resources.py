@@ -83,7 +83,7 @@ def _units(nano: Mapping[str, int], keep: tuple[str, ...] = ()) -> Amounts:
     for name, amount in nano.items():
         if name == CPU:
             amounts[name] = -(-amount // 1_000_000)
-        elif name == MEMORY or name == EPHEMERAL_STORAGE or name in keep or is_scalar(name):
+        elif name in (MEMORY, EPHEMERAL_STORAGE) or name in keep or is_scalar(name):
             amounts[name] = -(-amount // _NANO)
     return amounts
 

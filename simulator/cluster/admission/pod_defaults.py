@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 from simulator.api.core import (
@@ -23,6 +24,7 @@ VOLUME_SOURCES: Final = (
     "storageos", "projected", "scale_io", "csi", "ephemeral", "image",
 )
 """Fields of a pod's volume that say what it is, in the order in which Kubernetes looks at them."""
+volume_sources: Final = attrgetter(*VOLUME_SOURCES)
 
 
 def default_pod_spec(spec: PodSpec) -> PodSpec:
@@ -105,7 +107,7 @@ def _default_volume(volume: Volume) -> Volume:
             return volume
         filled = evolve(template, spec=evolve(template.spec, volume_mode="Filesystem"))
         return evolve(volume, ephemeral=evolve(volume.ephemeral, volume_claim_template=filled))
-    if any(getattr(volume, source) is not None for source in VOLUME_SOURCES):
+    if any(source is not None for source in volume_sources(volume)):
         return volume
     return evolve(volume, empty_dir=EmptyDirVolumeSource())
 

@@ -1,4 +1,4 @@
-"""The StatefulSet controller: pods with stable names and claims, made, replaced and removed one by one (WL-17 to WL-99).
+"""The StatefulSet controller: pods with stable names and claims, made and replaced one by one (WL-17 to WL-99).
 
     controller   which sets to look at, and one sync of a set from its beginning      (stateful_set.go)
     adoption     which pods and revisions belong to the set                           (controller_ref_manager.go)

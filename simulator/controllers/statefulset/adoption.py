@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from simulator.api.apps import ControllerRevision, StatefulSet
 from simulator.api.core import Pod
@@ -10,6 +11,9 @@ from simulator.api.meta import AnyObject, Labels, OwnerReference, with_meta
 from simulator.controllers.statefulset.pods import member_ordinal, set_reference
 from simulator.controllers.statefulset.sync import Failure, Steps, aggregate
 from simulator.flows import Get, Patch, Refused
+
+Member: TypeAlias = tuple[int, Pod]
+"""A pod of a set with its ordinal, which is -1 if it is ignored (WL-19)."""
 
 # --- pure -----------------------------------------------------------------------------------------------------------
 
@@ -19,9 +23,17 @@ def selects(sts: StatefulSet, labels: Labels) -> bool:
     return sts.spec.selector is not None and sts.spec.selector.selects(labels)
 
 
-def is_match(sts: StatefulSet, pod: Pod) -> bool:
-    """Whether a pod could be the set's: labels and name are right (WL-96)."""
-    return member_ordinal(sts, pod.metadata.name) is not None and selects(sts, pod.metadata.labels)
+def sort_out(sts: StatefulSet, pods: Iterable[Pod]) -> tuple[list[Member], list[Pod]]:
+    """Pods that could be the set's, as labels and name are right, with their ordinals; and the others (WL-96)."""
+    members: list[Member] = []
+    strangers = []
+    for pod in pods:
+        ordinal = member_ordinal(sts, pod.metadata.name)
+        if ordinal is not None and selects(sts, pod.metadata.labels):
+            members.append((ordinal, pod))
+        else:
+            strangers.append(pod)
+    return members, strangers
 
 
 def add_owner(obj: AnyObject, owner: OwnerReference) -> AnyObject:
@@ -39,7 +51,8 @@ def remove_owner(obj: AnyObject, uid: str) -> AnyObject:
 # --- flows ----------------------------------------------------------------------------------------------------------
 
 
-def adopt_revisions(sts: StatefulSet, orphans: Sequence[ControllerRevision]) -> Steps[list[ControllerRevision] | Failure]:
+def adopt_revisions(sts: StatefulSet,
+                    orphans: Sequence[ControllerRevision]) -> Steps[list[ControllerRevision] | Failure]:
     """Adopt revisions that an earlier set of that name has left behind, before any pod (WL-96)."""
     adopted: list[ControllerRevision] = []
     if not orphans:
@@ -55,40 +68,40 @@ def adopt_revisions(sts: StatefulSet, orphans: Sequence[ControllerRevision]) -> 
     return adopted
 
 
-def claim_pods(sts: StatefulSet, owned: Sequence[Pod], orphans: Sequence[Pod]) -> Steps[list[Pod] | Failure]:
-    """Release owned pods that match no longer, adopt orphans that do.
+def release_pods(sts: StatefulSet, strangers: Sequence[Pod]) -> Steps[Failure | None]:
+    """Give up pods of the set whose labels or name match no longer, unless the set is being deleted (WL-97)."""
+    failures: list[Failure] = []
+    for pod in () if sts.metadata.is_terminating else strangers:
+        answer = yield Patch(pod.key, remove_owner, (sts.metadata.uid,), uid=pod.metadata.uid, rule="WL-97")
+        # Gone, or no longer ours: there is nothing to release.
+        if isinstance(answer, Refused) and answer.reason not in ("NotFound", "Invalid"):
+            failures.append(Failure.of(answer))
+    return aggregate(failures)
 
-    Parameters
-    ----------
-    owned : pods whose controller is this set.
-    orphans : pods without a controller that match, name and labels.
+
+def adopt_pods(sts: StatefulSet, orphans: Sequence[Member]) -> Steps[tuple[list[Member], Failure | None]]:
+    """Adopt pods that match and have no controller, unless they or the set are being deleted (WL-96).
 
     Returns
     -------
-    The pods that are the set's now. No event is emitted for any of it.
+    The pods that are the set's now, and what went wrong with the others. There is no event for any of it.
     """
-    claimed, failures = [], []
-    for pod in owned:
-        if is_match(sts, pod):
-            claimed.append(pod)
-        elif not sts.metadata.is_terminating:
-            answer = yield Patch(pod.key, remove_owner, (sts.metadata.uid,), uid=pod.metadata.uid, rule="WL-97")
-            # Gone, or no longer ours: there is nothing to release.
-            if isinstance(answer, Refused) and answer.reason not in ("NotFound", "Invalid"):
-                failures.append(Failure.of(answer))
-    adoptable = [pod for pod in orphans if not pod.metadata.is_terminating and not sts.metadata.is_terminating]
+    adopted: list[Member] = []
+    failures: list[Failure] = []
+    adoptable = [] if sts.metadata.is_terminating else [each for each in orphans if not each[1].metadata.is_terminating]
     if adoptable:
         refusal = yield from _may_adopt(sts)
-        for pod in adoptable:
+        for ordinal, pod in adoptable:
             if refusal is not None:
-                failures.append(Failure(f"can't adopt Pod {pod.namespace}/{pod.name} ({pod.metadata.uid}): {refusal.message}"))
+                which = f"{pod.namespace}/{pod.name} ({pod.metadata.uid})"
+                failures.append(Failure(f"can't adopt Pod {which}: {refusal.message}"))
                 continue
             answer = yield Patch(pod.key, add_owner, (set_reference(sts),), uid=pod.metadata.uid, rule="WL-96")
             if not isinstance(answer, Refused):
-                claimed.append(answer)
+                adopted.append((ordinal, answer))
             elif answer.reason != "NotFound":
                 failures.append(Failure.of(answer))
-    return aggregate(failures) or claimed
+    return adopted, aggregate(failures)
 
 
 def _may_adopt(sts: StatefulSet) -> Steps[Failure | None]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import Struct
+
 from simulator.api.apps import StatefulSet
 from simulator.api.core import PersistentVolumeClaimVolumeSource, Pod, PodTemplateSpec, Volume
 from simulator.api.meta import ObjectMeta, OwnerReference, evolve
@@ -13,6 +15,8 @@ from simulator.units import SECOND, Micros
 POD_NAME_LABEL: Final = "statefulset.kubernetes.io/pod-name"
 POD_INDEX_LABEL: Final = "apps.kubernetes.io/pod-index"
 REVISION_LABEL: Final = "controller-revision-hash"
+
+NEVER: Final[Micros] = 1 << 62
 
 _LARGEST_ORDINAL: Final = (1 << 31) - 1
 
@@ -72,10 +76,9 @@ def storage_matches(sts: StatefulSet, pod: Pod, ordinal: int) -> bool:
 
 def claim_volumes(sts: StatefulSet, ordinal: int) -> tuple[Volume, ...]:
     """A volume for every template, in the order of the templates (WL-21)."""
-    return tuple(
-        Volume(name=name, persistent_volume_claim=PersistentVolumeClaimVolumeSource(claim_name=sts.claim_name(name, ordinal)))
-        for name in (template.metadata.name for template in sts.spec.volume_claim_templates)
-    )
+    names = (template.metadata.name for template in sts.spec.volume_claim_templates)
+    sources = ((name, PersistentVolumeClaimVolumeSource(claim_name=sts.claim_name(name, ordinal))) for name in names)
+    return tuple(Volume(name=name, persistent_volume_claim=source) for name, source in sources)
 
 
 def with_storage(pod: Pod, volumes: Sequence[Volume]) -> Pod:
@@ -107,15 +110,41 @@ def new_pod(sts: StatefulSet, ordinal: int, template: PodTemplateSpec, revision:
 # --- state ----------------------------------------------------------------------------------------------------------
 
 
-def is_running_and_ready(pod: Pod) -> bool:
-    """Phase Running and condition Ready=True (WL-36)."""
-    return pod.status.phase == "Running" and pod.is_ready
+class Replica(Struct, frozen=True):
+    """The pod of an ordinal, and how it is doing.
+
+    Attributes
+    ----------
+    name : the pod's name; of one that does not exist, the name that it will get.
+    pod : None where it does not exist.
+    is_ready : phase Running and condition Ready=True (WL-36).
+    is_available : ready for long enough; phase and deletion do not matter (WL-36).
+    """
+
+    ordinal: int
+    name: str
+    pod: Pod | None
+    is_ready: bool
+    is_available: bool
+
+    @property
+    def is_terminating(self) -> bool:
+        """Whether the pod is being deleted."""
+        return self.pod is not None and self.pod.metadata.is_terminating
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Not available, terminating, or not there at all (WL-34, WL-36)."""
+        return not self.is_available or self.is_terminating
 
 
-def is_available(pod: Pod, min_ready_seconds: int, now: Micros) -> bool:
-    """Ready for long enough; phase and deletion do not matter (WL-36)."""
-    due = available_at(pod, min_ready_seconds)
-    return due is not None and due <= now
+def replica_of(sts: StatefulSet, ordinal: int, pod: Pod | None, now: Micros) -> Replica:
+    """The state of an ordinal's pod."""
+    if pod is None:
+        return Replica(ordinal, sts.pod_name(ordinal), None, is_ready=False, is_available=False)
+    due = available_at(pod, sts.spec.min_ready_seconds)
+    is_ready = due is not None and pod.status.phase == "Running"
+    return Replica(ordinal, pod.metadata.name, pod, is_ready, due is not None and due <= now)
 
 
 def available_at(pod: Pod, min_ready_seconds: int) -> Micros | None:
@@ -125,10 +154,5 @@ def available_at(pod: Pod, min_ready_seconds: int) -> Micros | None:
         return None
     if min_ready_seconds == 0:
         return 0
-    since = ready.last_transition_time
-    return since + min_ready_seconds * SECOND if since is not None else None
-
-
-def is_unavailable(pod: Pod | None, min_ready_seconds: int, now: Micros) -> bool:
-    """Not available, terminating, or not there at all (WL-34, WL-36)."""
-    return pod is None or pod.metadata.is_terminating or not is_available(pod, min_ready_seconds, now)
+    # A Ready condition without a time can never be old enough.
+    return ready.last_transition_time + min_ready_seconds * SECOND if ready.last_transition_time is not None else NEVER

@@ -98,13 +98,13 @@ def in_order(revisions: Iterable[ControllerRevision]) -> list[ControllerRevision
     return sorted(revisions, key=lambda each: (each.revision, each.metadata.creation_timestamp or 0, each.name))
 
 
-def history_to_delete(sts: StatefulSet, pods: Sequence[Pod], revisions: Sequence[ControllerRevision],
+def history_to_delete(sts: StatefulSet, pods: Sequence[tuple[int, Pod]], revisions: Sequence[ControllerRevision],
                       versions: Versions) -> list[ControllerRevision]:
     """The oldest revisions beyond the limit, among those that nobody refers to (WL-28)."""
     limit = DEFAULT_HISTORY_LIMIT if sts.spec.revision_history_limit is None else sts.spec.revision_history_limit
     if limit < 0 or len(revisions) <= limit:
         return []
-    live = {versions.current.name, versions.update.name, *map(revision_of, pods)}
+    live = {versions.current.name, versions.update.name, *(revision_of(pod) for _, pod in pods)}
     history = [revision for revision in revisions if revision.name not in live]
     return history[:max(0, len(history) - limit)]
 
@@ -172,7 +172,7 @@ def _renumber(sts: StatefulSet, revision: ControllerRevision, number: int) -> St
     return revision
 
 
-def truncate_history(sts: StatefulSet, doomed: Sequence[ControllerRevision]) -> Steps[Failure | None]:
+def truncate_history(doomed: Sequence[ControllerRevision]) -> Steps[Failure | None]:
     """Delete history beyond the limit, oldest first; the first refusal ends it (WL-28)."""
     for revision in doomed:
         answer = yield Delete(revision.key, rule="WL-28")

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from simulator.api.apps import StatefulSet, StatefulSetStatus
-from simulator.api.core import Pod
 from simulator.api.meta import evolve
-from simulator.controllers.statefulset.pods import available_at, is_running_and_ready, revision_of
+from simulator.controllers.statefulset.pods import NEVER, Replica, available_at, revision_of
 from simulator.controllers.statefulset.revisions import Versions
 from simulator.controllers.statefulset.sync import Failure, Steps, Sync, wait, write
 from simulator.flows import Get, Refused, UpdateStatus
@@ -18,24 +17,23 @@ _WAIT: Final = 10 * MILLISECOND
 _ATTEMPTS: Final = 5
 
 
-def count(sync: Sync, pods: Iterable[Pod], versions: Versions) -> StatefulSetStatus:
+def count(sts: StatefulSet, pods: Iterable[Replica], versions: Versions) -> StatefulSetStatus:
     """The status of a set with these pods (WL-69); conditions are never kept (WL-72)."""
     replicas = ready = available = current = updated = 0
     current_name, update_name = versions.current.name, versions.update.name
-    for pod in pods:
-        if not pod.status.phase:
+    for replica in pods:
+        pod = replica.pod
+        if pod is None or not pod.status.phase:
             continue
         replicas += 1
-        if is_running_and_ready(pod):
-            ready += 1
-            due = available_at(pod, sync.sts.spec.min_ready_seconds)
-            available += due is not None and due <= sync.now
+        ready += replica.is_ready
+        available += replica.is_ready and replica.is_available
         if not pod.metadata.is_terminating:
             revision = revision_of(pod)
             current += revision == current_name
             updated += revision == update_name
     return StatefulSetStatus(
-        observed_generation=sync.sts.metadata.generation, replicas=replicas, ready_replicas=ready,
+        observed_generation=sts.metadata.generation, replicas=replicas, ready_replicas=ready,
         available_replicas=available, current_replicas=current, updated_replicas=updated,
         current_revision=current_name, update_revision=update_name, collision_count=versions.collision_count,
     )
@@ -65,13 +63,12 @@ def is_worth_writing(old: StatefulSetStatus, new: StatefulSetStatus) -> bool:
     )
 
 
-def next_check(sync: Sync, pods: Iterable[Pod]) -> Micros | None:
+def next_check(sync: Sync, pods: Iterable[Replica]) -> Micros | None:
     """How long until the next ready pod becomes available; None if no ready pod waits for it (WL-37)."""
     seconds = sync.sts.spec.min_ready_seconds
-    if seconds == 0:
-        return None
-    due = (available_at(pod, seconds) for pod in pods if is_running_and_ready(pod))
-    return min((moment - sync.now for moment in due if moment is not None and moment > sync.now), default=None)
+    waiting = (replica.pod for replica in pods if replica.is_ready and not replica.is_available)
+    due = (available_at(pod, seconds) for pod in waiting if pod is not None)
+    return min((moment - sync.now for moment in due if moment is not None and moment < NEVER), default=None)
 
 
 def write_status(sts: StatefulSet, status: StatefulSetStatus) -> Steps[Failure | None]:

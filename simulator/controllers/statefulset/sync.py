@@ -88,6 +88,11 @@ def aggregate(failures: Sequence[Failure]) -> Failure | None:
     return Failure(f"[{', '.join(messages)}]")
 
 
+def join(*failures: Failure | None) -> Failure | None:
+    """What went wrong at all."""
+    return aggregate([failure for failure in failures if failure is not None])
+
+
 def write(sts: Key, intent: Create | Update | UpdateStatus) -> Steps[Any]:
     """Make one write for a set, and remember its resource version until the caches show it (WL-33).
 

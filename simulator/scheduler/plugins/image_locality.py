@@ -26,7 +26,7 @@ class ImageLocality(ScoreDefaults):
     name = NAME
 
     def pre_score(self, pod: Pod, nodes: Sequence[NodeInfo], snapshot: Snapshot) -> PreFilterResult:
-        """Per node that has any, the scaled size of the pod's images; skipped where no node has one (all would be 0)."""
+        """Per node that has any, the scaled size of the pod's images; skipped if there is none, for all would get 0."""
         wanted = [normalized_image(each.image) for each in (*pod.spec.init_containers, *pod.spec.containers)]
         for volume in pod.spec.volumes:
             if isinstance(volume.image, dict) and volume.image.get("reference"):

@@ -1,7 +1,7 @@
 """InterPodAffinity: pods that must, should, should not or must not share a domain (SC-80 to SC-83, SC-94).
 
-Counts are kept per topology key and value of the node's label: key, then value, then how many. A count that falls to zero
-is dropped, for "nothing matches anywhere" is a case of its own (the first pod of a group, SC-82).
+Counts are kept per topology key and value of the node's label: key, then value, then how many. A count that falls to
+zero is dropped, for "nothing matches anywhere" is a case of its own (the first pod of a group, SC-82).
 """
 
 from __future__ import annotations

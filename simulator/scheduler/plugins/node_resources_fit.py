@@ -1,4 +1,4 @@
-"""NodeResourcesFit: a node must have what the pod requests, and nodes are ranked by what is left (SC-59, SC-88, SC-89)."""
+"""NodeResourcesFit: a node must have what the pod requests, and what is left ranks it (SC-59, SC-88, SC-89)."""
 
 from __future__ import annotations
 
@@ -147,6 +147,9 @@ def amounts(
 
     Parameters
     ----------
+    resources : which to look at.
+    incoming : what the pod to be placed requests.
+    node : with the pods that are there.
     nonzero : whether cpu and memory of the pods on the node count with the scoring defaults.
     """
     found = []

@@ -1,0 +1,51 @@
+"""What the readers of YAML and JSON have in common: their result, their limits, their complaint."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NamedTuple
+
+MAX_DEPTH: Final = 200
+"""Lists and mappings may be nested this deep; the deepest real manifests (definitions of custom resources) need about 60."""
+
+MAX_ALIASED: Final = 100_000
+"""All aliases (``*name``) of one document may stand for this many values together: a YAML bomb needs millions."""
+
+TOO_DEEP: Final = f"lists and mappings are nested more than {MAX_DEPTH} deep, which no manifest needs. Check the brackets and indentation"
+
+
+class Malformed(ValueError):
+    """Text that cannot be read: what is wrong, and on which line (1 is the first)."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+
+
+class Parsed(NamedTuple):
+    """One document: the line where it begins, its plain data, and the lines of the mappings inside its top-level lists."""
+
+    line: int
+    value: Any
+    item_lines: list[int]
+
+
+def check_unicode(value: Any, line: int) -> None:
+    """Refuse text with half of a surrogate pair, which an escape can write and nothing can print.
+
+    Raises
+    ------
+    Malformed
+        If there is one.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ord(error.object[error.start])
+        raise Malformed(line, f"not Unicode: \\u{half:04x} is half of a surrogate pair") from None
+
+
+def given_twice(key: object) -> str:
+    """The complaint about a key that stands twice in a mapping."""
+    text = json.dumps(key if isinstance(key, str) else "<<")
+    return f"key {text if len(text) < 80 else text[:80] + '…'} is given twice in the same mapping. Keep one of them"
