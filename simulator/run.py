@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from simulator.api.meta import Key
 from simulator.choices import Chooser, Seeded
-from simulator.cluster.assembly import control_plane
+from simulator.assembly import LATENCIES, control_plane
 from simulator.cluster.store import Store
 from simulator.cluster.world import World
+from simulator.controllers.storage_driver import StorageDriver
 from simulator.drivers.rest import Rest
 from simulator.errors import ManifestError
 from simulator.eventlog import Log, NoLog
@@ -60,6 +61,16 @@ class Run(Struct):
     world: World
 
 
+def _drivers(scenario: Scenario) -> dict[str, StorageDriver]:
+    return {
+        described.name: StorageDriver(
+            absent=described.absent, topology=described.topology, immediate_node=described.immediate_node,
+            full_on=frozenset(described.full_on),
+        )
+        for described in scenario.spec.provisioners
+    }
+
+
 class Cluster:
     """A world with its initial objects, its goals and its script: what a driver runs.
 
@@ -72,10 +83,10 @@ class Cluster:
     def __init__(
         self, scenario: Scenario, chooser: Chooser, driver: Callable[[World], Driver], log: Log
     ) -> None:
-        self.world = World((*control_plane(scenario.spec.provisioners), Kubectl()), chooser, log)
+        self.world = World((*control_plane(_drivers(scenario)), Kubectl()), chooser, log)
         self.goals = Goals(self.world.store)
         self.world.watchers.append(self.goals)
-        loaded = scenario.manifests.objects
+        loaded = scenario.initial.objects
         refused = [
             f"{item.origin}: {refusal.message}"
             for item in loaded
@@ -174,7 +185,7 @@ def run(
     cluster = Cluster(
         scenario,
         chooser if chooser is not None else Seeded(seed, ties),
-        lambda world: Timed(world, scenario.latencies),
+        lambda world: Timed(world, {**LATENCIES, **scenario.latencies}),
         Log(header_of(scenario, seed, ties)) if keep_log else NoLog(),
     )
     prepare(cluster)

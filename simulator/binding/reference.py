@@ -62,7 +62,7 @@ def volumes_for_claim(
         if wanted.issubset(volume.spec.access_modes):
             buckets.setdefault(bucket_of(volume), []).append(volume)
     found: list[Tier] = []
-    for modes in sorted(buckets, key=len):
+    for modes in sorted(buckets, key=lambda modes: (len(modes), modes)):
         if found and len(modes) > len(found[0].modes):
             break
         tier = _smallest(claim, buckets[modes], None, (), delay)

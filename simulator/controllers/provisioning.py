@@ -32,11 +32,15 @@ _SAVE_PAUSE: Final = 10 * SECOND
 
 
 def provision_claim(
-    view: View, claim: PersistentVolumeClaim, storage_class: StorageClass | None, *, dynamic: bool, host_path: bool
+    view: View, claim: PersistentVolumeClaim, storage_class: StorageClass | None, host_path: bool
 ) -> Steps[Outcome]:
-    """Nothing matched, so a volume has to be made; the claim's status is not touched (VB-54, VB-94)."""
-    if not dynamic:
-        return DONE
+    """Nothing matched, so a volume has to be made; the claim's status is not touched (VB-54, VB-94).
+
+    Parameters
+    ----------
+    storage_class : the object of the claim's class, if there is one.
+    host_path : whether the in-tree hostPath plugin may make volumes.
+    """
     if storage_class is None:  # VB-95
         yield emit(claim.key, "Warning", "ProvisioningFailed",
                    f'storageclass.storage.k8s.io "{class_of(claim)}" not found')

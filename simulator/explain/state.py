@@ -1,7 +1,7 @@
 """The objects at a moment of a run, rebuilt from its event log alone.
 
-A log in memory hands over the objects themselves; a log read from a file gives patches, which are applied, and objects that
-are decoded when somebody looks at them.
+A log in memory hands over the objects themselves; a log read from a file gives patches, which are applied, and objects
+that are decoded when somebody looks at them.
 """
 
 from __future__ import annotations
@@ -125,10 +125,10 @@ class State:
         about, count = entry.key, detail.get("count", 1)
         same = (entry.actor, about, detail["type"], detail["reason"], detail["message"])
         events = self._held.setdefault("Event", {})
-        key = self._events.get(same)
-        if key is not None and count > 1 and isinstance(known := events.get(key), Event):
-            events[key] = evolve(known, count=count, last_timestamp=entry.time)
-            return key
+        known = self._events.get(same)
+        if known is not None and count > 1 and isinstance(event := events.get(known), Event):
+            events[known] = evolve(event, count=count, last_timestamp=entry.time)
+            return known
         space = about.namespace or "default"
         stamp = EPOCH_NS + entry.time * 1000
         while (key := Key("Event", space, f"{about.name}.{stamp:x}")) in events:  # WL-184: named after their time
@@ -142,7 +142,8 @@ class State:
         )
         self._events[same] = key
         events[key] = Event(
-            metadata=ObjectMeta(name=key.name, namespace=space, creation_timestamp=entry.time, resource_version=entry.seq + 1),
+            metadata=ObjectMeta(name=key.name, namespace=space, creation_timestamp=entry.time,
+                                resource_version=entry.seq + 1),
             involved_object=reference, type=detail["type"], reason=detail["reason"], message=detail["message"],
             source=EventSource(component=entry.actor), reporting_component=entry.actor, count=count,
             first_timestamp=entry.time, last_timestamp=entry.time,

@@ -75,6 +75,8 @@ def _parse(name: str, content: bytes) -> Iterator[Parsed]:
     try:
         return iter(list(read_json(text)))
     except Malformed as json_error:
+        if not json_error.is_syntax:
+            raise
         try:
             return iter(list(read_yaml(content)))
         except Malformed as yaml_error:

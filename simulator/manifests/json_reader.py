@@ -75,7 +75,8 @@ def read_json(text: str) -> Iterator[Parsed]:
             else:
                 (value, end), lines = _DECODER.raw_decode(text, position), []
         except json.JSONDecodeError as error:
-            raise Malformed(error.lineno, f"not JSON: {error.msg}") from None
+            what = f"not JSON: {error.msg}. Check quotes, commas and brackets there and on the line before"
+            raise Malformed(error.lineno, what, is_syntax=True) from None
         except ValueError as error:
             raise Malformed(line, str(error)) from None
         except RecursionError:

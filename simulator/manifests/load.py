@@ -143,10 +143,11 @@ class Loader:
                 struct = None
             return root_of(kind, entry.type_name, struct), struct
         if known.is_built_in(api_version) and group_of(api_version) not in self._declared:
-            raise ManifestError(f"{document.origin}: {_unknown_kind(known, api_version, kind)}")
+            line = line_of(document.origin, ("apiVersion",) if known.versions_of(kind) else ("kind",))
+            raise ManifestError(f"{document.origin.file}:{line}: {_unknown_kind(known, api_version, kind)}")
         if api_version.count("/") != 1 or not all(api_version.split("/")):
             raise ManifestError(
-                f"{document.origin}: apiVersion {shown(api_version)} has not the form group/version. {_or_version_of(known, kind)}"
+                f"{document.origin.file}:{line_of(document.origin, ('apiVersion',))}: apiVersion {shown(api_version)} has not the form group/version. {_or_version_of(known, kind)}"
             )
         return None
 
@@ -214,7 +215,7 @@ def _collect(texts: Iterable[Any], epoch: str) -> Manifests:
             try:
                 taken = loader.take(document)
             except ManifestError as error:
-                errors.extend(str(error).splitlines())
+                errors.extend(str(error).split("\n"))
                 if len(errors) >= MAX_ERRORS:
                     break
                 continue
@@ -245,8 +246,12 @@ def _collect(texts: Iterable[Any], epoch: str) -> Manifests:
     )  # fmt: skip
 
 
-def parse_object(raw: Any, origin: Origin, epoch: str = EPOCH) -> Loaded | NotSimulated:
+def parse_object(raw: Any, origin: Origin, loader: Loader | None = None) -> Loaded | NotSimulated:
     """Check and decode one object that is already plain data, such as one inside a scenario file.
+
+    Parameters
+    ----------
+    loader : remembers the fields without effect of all objects that it is given.
 
     Raises
     ------
@@ -256,7 +261,7 @@ def parse_object(raw: Any, origin: Origin, epoch: str = EPOCH) -> Loaded | NotSi
     document = to_document(raw, origin)
     if isinstance(document, Complaint):
         raise ManifestError(document.message)
-    return Loader(epoch).take(document)
+    return (loader or Loader()).take(document)
 
 
 @contextmanager
@@ -303,7 +308,10 @@ def _error(document: Document, problems: Iterable[Problem]) -> ManifestError:
     name = metadata.get("name") if isinstance(metadata, dict) else None
     title = _title(document.kind, name)
     origin = document.origin
-    lines = [f"{origin.file}:{line_of(origin, path)}: {title}: {what}" for path, what in list(problems)[: MAX_ERRORS + 1]]
+    lines = [
+        f"{origin.file}:{line_of(origin, path)}: {title}: {what}{'' if what.endswith(('.', '?')) else '.'}"
+        for path, what in list(problems)[: MAX_ERRORS + 1]
+    ]
     return ManifestError("\n".join(lines))
 
 
@@ -331,7 +339,9 @@ def _unknown_kind(known: Table, api_version: str, kind: str) -> str:
     guess = nearest(kind, known.kind_names())
     if guess is not None:
         return what + f"Did you mean {guess} in {known.versions_of(guess)[0]}?"
-    return what + "Check kind and apiVersion; a custom resource of this group needs its CustomResourceDefinition before it."
+    if group_of(api_version):
+        return what + "Correct it; if it is a custom resource, put its CustomResourceDefinition before it."
+    return what + "Correct kind or apiVersion."
 
 
 def _or_version_of(known: Table, kind: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -42,7 +41,8 @@ class Source:
         if self.content is not None:
             return self.content
         try:
-            return Path(self.name).read_bytes()
+            with open(self.name, "rb") as file:
+                return file.read()
         except (OSError, ValueError):
             return b""
 

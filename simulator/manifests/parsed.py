@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NamedTuple
 
+from simulator.manifests.suggest import shown
+
 MAX_DEPTH: Final = 200
 """Lists and mappings may be nested this deep; the deepest real manifests (definitions of custom resources) need about 60."""
 
@@ -15,11 +17,12 @@ TOO_DEEP: Final = f"lists and mappings are nested more than {MAX_DEPTH} deep, wh
 
 
 class Malformed(ValueError):
-    """Text that cannot be read: what is wrong, and on which line (1 is the first)."""
+    """Text that cannot be read: what is wrong, on which line (1 is the first), and whether that is a matter of syntax."""
 
-    def __init__(self, line: int, what: str) -> None:
+    def __init__(self, line: int, what: str, is_syntax: bool = False) -> None:
         super().__init__(what)
         self.line = line
+        self.is_syntax = is_syntax
 
 
 class Parsed(NamedTuple):
@@ -45,7 +48,6 @@ def check_unicode(value: Any, line: int) -> None:
         raise Malformed(line, f"not Unicode: \\u{half:04x} is half of a surrogate pair") from None
 
 
-def given_twice(key: object) -> str:
+def given_twice(key: str) -> str:
     """The complaint about a key that stands twice in a mapping."""
-    text = json.dumps(key if isinstance(key, str) else "<<")
-    return f"key {text if len(text) < 80 else text[:80] + '…'} is given twice in the same mapping. Keep one of them"
+    return f"key {shown(key)} is given twice in the same mapping. Keep one of them"

@@ -8,7 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from math import isfinite
 from typing import Any, Final
+
+from simulator.manifests.suggest import shown
 
 Scalar = str | int | float | bool | None
 """What a single value of a manifest can be."""
@@ -78,7 +81,7 @@ def settle(value: float) -> int | float:
     ValueError
         If it is not finite.
     """
-    if value != value or value in (float("inf"), float("-inf")):
+    if not isfinite(value):
         raise ValueError("a number is too large")
     return int(value) if value.is_integer() and -_INT64 <= value < _INT64 else value
 
@@ -101,7 +104,7 @@ def resolve_tagged(tag: str, text: str) -> Scalar:
         return text
     value = resolve_plain(text)
     if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "bool"):
-        raise ValueError(f'"{text[:40]}" is not a !!{kind}')
+        raise ValueError(f"{shown(text)} is not a !!{kind}")
     return value
 
 

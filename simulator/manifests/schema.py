@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from types import UnionType
 from typing import Any, Final, NamedTuple, Union, get_args, get_origin
 
@@ -65,7 +66,7 @@ class Field:
 
     __slots__ = ("code", "element", "hint", "is_counted", "name", "node", "pattern")
 
-    def __init__(self, code: str, hint: Any, pattern: str, kind: str, is_counted: bool) -> None:
+    def __init__(self, code: str, hint: Any, pattern: str, within: Node, is_counted: bool) -> None:
         self.code = code
         self.pattern = pattern
         hint = _without_none(hint)
@@ -75,13 +76,13 @@ class Field:
         is_counted = is_counted and not is_inert
         self.element: Field | None = None
         self.node: Node | None = None
-        self.name = f"{kind} {pattern}"
+        self.name = f"{within.kind} {pattern}"
         if code[0] in "[{":
             inner = _element_hint(hint) if not is_inert else _NO_HINT
-            self.element = Field(code[1:], inner, pattern + ("[]" if code[0] == "[" else ".*"), kind, is_counted)
+            self.element = Field(code[1:], inner, pattern + ("[]" if code[0] == "[" else ".*"), within, is_counted)
         elif code[0].isupper():
             struct = self.hint if isinstance(self.hint, type) and issubclass(self.hint, msgspec.Struct) else None
-            self.node = Node(code, struct, pattern, kind, is_counted)
+            self.node = Node(code, struct, pattern, within.kind, is_counted, within)
 
     def check(self) -> tuple[tuple[type, ...], Callable[[Any, Findings], bool] | None]:
         """The classes that a value may have, and what more to ask of it."""
@@ -161,9 +162,18 @@ class Field:
 class Node:
     """One struct at one place of a kind; `struct` is None where nothing of it has an effect."""
 
-    __slots__ = ("_fields", "_plans", "is_counted", "kind", "pattern", "struct", "type_name")
+    __slots__ = ("_fields", "_plans", "is_counted", "kind", "outer", "pattern", "struct", "type_name")
 
-    def __init__(self, type_name: str, struct: type[msgspec.Struct] | None, pattern: str, kind: str, is_counted: bool) -> None:
+    def __init__(
+        self,
+        type_name: str,
+        struct: type[msgspec.Struct] | None,
+        pattern: str,
+        kind: str,
+        is_counted: bool,
+        outer: Node | None = None,
+    ) -> None:
+        self.outer = outer
         self.type_name = type_name
         self.struct = struct
         self.pattern = pattern
@@ -188,7 +198,7 @@ class Node:
                 (not self.pattern and name == "status") or (name in ("apiVersion", "kind") and "metadata" in self.names)
             )
             pattern = f"{self.pattern}.{name}" if self.pattern else name
-            field = self._fields[name] = Field(code, self._hint(name), pattern, self.kind, is_counted)
+            field = self._fields[name] = Field(code, self._hint(name), pattern, self, is_counted)
         return field
 
     def _hint(self, name: str) -> Any:
@@ -256,6 +266,7 @@ class Node:
         return settled
 
 
+@lru_cache(maxsize=256)
 def root_of(kind: str, type_name: str, struct: type[Object] | None) -> Node:
     """The node of a whole object; `struct` is None for a kind that is not simulated."""
     return Node(type_name, struct, "", kind, is_counted=struct is not None)

@@ -6,7 +6,6 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final, TextIO
 
 from simulator.manifests.origin import Source
@@ -72,7 +71,8 @@ def _is_folder(name: str) -> bool:
 
 def _read_file(name: str) -> bytes:
     try:
-        return Path(name).read_bytes()
+        with open(name, "rb") as file:
+            return file.read()
     except (OSError, ValueError) as error:
         raise Unreadable(_why(name, error)) from None
 

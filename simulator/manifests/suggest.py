@@ -43,8 +43,9 @@ def shown(value: Any) -> str:
         return "a mapping"
     if isinstance(value, (list, tuple)):
         return "a list"
-    text = json.dumps(value[:_SHOWN] if isinstance(value, str) else value, ensure_ascii=True)
-    return text if len(text) <= _SHOWN + 2 else text[: _SHOWN - 1] + '…"'
+    short = value[:_SHOWN] + "…" if isinstance(value, str) and len(value) > _SHOWN else value
+    text = json.dumps(short, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(short)
 
 
 def path_text(path: Path) -> str:

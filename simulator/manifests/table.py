@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
@@ -64,4 +64,5 @@ def group_of(api_version: str) -> str:
 @lru_cache(maxsize=1)
 def table() -> Table:
     """The table, read once (about a millisecond)."""
-    return msgspec.json.decode(Path(__file__).with_name("kinds.json").read_bytes(), type=Table)
+    with open(os.path.join(os.path.dirname(__file__), "kinds.json"), "rb") as file:
+        return msgspec.json.decode(file.read(), type=Table)

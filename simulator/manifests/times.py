@@ -6,6 +6,7 @@ import re
 from datetime import date
 from typing import Final
 
+from simulator.manifests.suggest import shown
 from simulator.units import HOUR, MINUTE, SECOND, Micros
 
 DAY: Final[Micros] = 24 * HOUR
@@ -18,14 +19,14 @@ def _absolute(text: str) -> Micros:
     """Microseconds since the year 1 began."""
     found = _SHAPE.fullmatch(text)
     if found is None:
-        raise ValueError(f'"{text[:40]}" is not a point in time; write it as 2026-01-01T00:00:00Z')
+        raise ValueError(f"{shown(text)} is not a point in time. Write it as 2026-01-01T00:00:00Z")
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     if hour > 23 or minute > 59 or second > 59:
-        raise ValueError(f'"{text}" is not a point in time: there is no {hour:02}:{minute:02}:{second:02}')
+        raise ValueError(f"{shown(text)} is not a point in time: there is no {hour:02}:{minute:02}:{second:02}")
     try:
         days = date(year, month, day).toordinal()
     except ValueError as error:
-        raise ValueError(f'"{text}" is not a point in time: {error}') from None
+        raise ValueError(f"{shown(text)} is not a point in time: {error}") from None
     offset = int(found[9]) * HOUR + int(found[10]) * MINUTE if found[8] else 0
     fraction = int((found[7] or "").ljust(6, "0")[:6])
     moment = days * DAY + hour * HOUR + minute * MINUTE + second * SECOND + fraction

@@ -29,20 +29,29 @@ def unknown_field(node: Node, key: str, path: FieldPath) -> str:
         return what + f'Did you mean "{guess}"?'
     places = _places(node, key)
     if places:
-        return what + f'"{key}" belongs into {" or ".join(places)}; check the indentation.'
+        return what + f'"{key}" belongs {" or ".join(places)}; check the indentation.'
     names = node.names
     return what + (f"Here can stand: {', '.join(names)}." if len(names) <= 12 else "Remove it, or check the indentation.")
 
 
 def _places(node: Node, key: str) -> list[str]:
-    """Where below this node a field of that name can stand, the shallowest places only."""
+    """Where else in the object a field of that name can stand: further out, or else as little further in as possible."""
+    outer = node.outer
+    while outer is not None:
+        if key in outer.names:
+            return [f'into "{outer.pattern}"' if outer.pattern else "to the outermost level"]
+        outer = outer.outer
+    return _places_below(node, key)
+
+
+def _places_below(node: Node, key: str) -> list[str]:
     level: list[tuple[str, str]] = [("", node.type_name)]
     seen: set[str] = set()
     types = table().types
     while level and len(seen) < _MOST_SEARCHED:
         found = [prefix for prefix, type_name in level if key in types[type_name] and prefix]
         if found:
-            return [f'"{prefix}"' for prefix in found[:2]]
+            return [f'into "{prefix}"' for prefix in found[:2]]
         below: list[tuple[str, str]] = []
         for prefix, type_name in level:
             for name, code in types[type_name].items():

@@ -223,10 +223,14 @@ def _merge(container: dict[str, Any], value: Any) -> None:
 
 def malformed(error: yaml.YAMLError, data: bytes | str) -> Malformed:
     """The parser's own complaint as one line of text and a line number."""
+    content = data.encode(errors="replace") if isinstance(data, str) else data
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
-        return Malformed(mark.line + 1, str(getattr(error, "problem", None) or getattr(error, "context", None)))
-    position = getattr(error, "position", 0) or 0
-    newline: Any = b"\n" if isinstance(data, bytes) else "\n"
-    reason = str(getattr(error, "reason", error)).splitlines()[0]
-    return Malformed(data[:position].count(newline) + 1, reason)
+        problem, line = getattr(error, "problem", None) or getattr(error, "context", None), mark.line + 1
+    else:
+        position = getattr(error, "position", 0) or 0
+        problem, line = getattr(error, "reason", None) or "unreadable", content.count(b"\n", 0, position) + 1
+    here = content.split(b"\n")[line - 1 : line]
+    tabs = here and here[0][: len(here[0]) - len(here[0].lstrip())].count(b"\t")
+    advice = "Indent with spaces, not with tabs" if tabs else "Check indentation, quotes, colons and brackets there and on the line before"
+    return Malformed(line, f"not YAML: {str(problem).splitlines()[0]}. {advice}", is_syntax=True)

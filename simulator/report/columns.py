@@ -22,7 +22,8 @@ UNKNOWN: Final = "<unknown>"
 
 _MODES: Final = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 _ROLE: Final = "node-role.kubernetes.io/"
-_DEFAULT_CLASS: Final = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+_DEFAULT_CLASS: Final = ("storageclass.kubernetes.io/is-default-class",
+                         "storageclass.beta.kubernetes.io/is-default-class")
 
 
 class Columns(Struct, frozen=True):
@@ -115,7 +116,8 @@ def _class_cells(obj: StorageClass, now: Micros) -> Mapping[str, str]:
 
 def _node_cells(node: Node, now: Micros) -> Mapping[str, str]:
     labels = node.metadata.labels
-    roles = {key.removeprefix(_ROLE) for key in labels if key.startswith(_ROLE)} | {labels.get("kubernetes.io/role", "")}
+    roles = {key.removeprefix(_ROLE) for key in labels if key.startswith(_ROLE)}
+    roles.add(labels.get("kubernetes.io/role", ""))
     info = node.status.node_info
     kernel = info.kernel_version if info is not None else ""
     if kernel and info is not None and info.architecture:
@@ -151,7 +153,8 @@ def _budget_cells(obj: PodDisruptionBudget, now: Micros) -> Mapping[str, str]:
     least, most = obj.spec.min_available, obj.spec.max_unavailable
     return {
         **_age(obj, now), "MIN AVAILABLE": "N/A" if least is None else str(least),
-        "MAX UNAVAILABLE": "N/A" if most is None else str(most), "ALLOWED DISRUPTIONS": str(obj.status.disruptions_allowed),
+        "MAX UNAVAILABLE": "N/A" if most is None else str(most),
+        "ALLOWED DISRUPTIONS": str(obj.status.disruptions_allowed),
     }
 
 
@@ -160,7 +163,8 @@ def _revision_cells(obj: ControllerRevision, now: Micros) -> Mapping[str, str]:
     group = owner.api_version.partition("/")[0] if owner is not None and "/" in owner.api_version else ""
     kind = owner.kind.lower() + (f".{group}" if group else "") if owner is not None else ""
     return {
-        **_age(obj, now), "CONTROLLER": f"{kind}/{owner.name}" if owner is not None else NONE, "REVISION": str(obj.revision),
+        **_age(obj, now), "CONTROLLER": f"{kind}/{owner.name}" if owner is not None else NONE,
+        "REVISION": str(obj.revision),
     }
 
 
@@ -170,10 +174,7 @@ def _namespace_cells(obj: Namespace, now: Micros) -> Mapping[str, str]:
 
 def _service_cells(obj: Service, now: Micros) -> Mapping[str, str]:
     spec = obj.spec
-    ports = [
-        f"{port.get('port')}" + (f":{port['nodePort']}" if port.get("nodePort") else "") + f"/{port.get('protocol') or 'TCP'}"
-        for port in spec.ports or ()
-    ]
+    ports = [_port(port) for port in spec.ports or ()]
     kind = spec.type or "ClusterIP"
     outside = {"LoadBalancer": "<pending>", "ExternalName": spec.external_name or ""}.get(kind, NONE)
     return {
@@ -181,6 +182,11 @@ def _service_cells(obj: Service, now: Micros) -> Mapping[str, str]:
         "EXTERNAL-IP": ",".join(spec.external_ips or ()) or outside, "PORT(S)": ",".join(ports) or NONE,
         "SELECTOR": labels_text(spec.selector),
     }
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    node_port = f":{port['nodePort']}" if port.get("nodePort") else ""
+    return f"{port.get('port')}{node_port}/{port.get('protocol') or 'TCP'}"
 
 
 def _quota_cells(obj: ResourceQuota, now: Micros) -> Mapping[str, str]:
@@ -204,7 +210,8 @@ def _driver_cells(obj: CSIDriver, now: Micros) -> Mapping[str, str]:
         **_age(obj, now), "ATTACHREQUIRED": _bool(spec.attach_required is None or spec.attach_required),
         "PODINFOONMOUNT": _bool(spec.pod_info_on_mount), "STORAGECAPACITY": _bool(spec.storage_capacity),
         "TOKENREQUESTS": UNSET if tokens is None else ",".join(str(one.get("audience", "")) for one in tokens),
-        "REQUIRESREPUBLISH": _bool(spec.requires_republish), "MODES": ",".join(spec.volume_lifecycle_modes or ()) or NONE,
+        "REQUIRESREPUBLISH": _bool(spec.requires_republish),
+        "MODES": ",".join(spec.volume_lifecycle_modes or ()) or NONE,
     }
 
 
@@ -244,10 +251,12 @@ COLUMNS: Final[dict[str, Columns]] = {
     "CSIDriver": _more(
         "NAME|ATTACHREQUIRED|PODINFOONMOUNT|STORAGECAPACITY|TOKENREQUESTS|REQUIRESREPUBLISH|MODES|AGE", "",
         _driver_cells),
-    "CSINode": _more("NAME|DRIVERS|AGE", "", lambda obj, now: {**_age(obj, now), "DRIVERS": str(len(obj.spec.drivers))}),
+    "CSINode": _more("NAME|DRIVERS|AGE", "",
+                     lambda obj, now: {**_age(obj, now), "DRIVERS": str(len(obj.spec.drivers))}),
     "CSIStorageCapacity": _more("NAME|STORAGECLASSNAME|CAPACITY", "", _capacity_cells),
     "VolumeAttributesClass": _more("NAME|DRIVERNAME|AGE", "",
                                    lambda obj, now: {**_age(obj, now), "DRIVERNAME": obj.driver_name}),
-    "Lease": _more("NAME|HOLDER|AGE", "", lambda obj, now: {**_age(obj, now), "HOLDER": obj.spec.holder_identity or ""}),
+    "Lease": _more("NAME|HOLDER|AGE", "",
+                   lambda obj, now: {**_age(obj, now), "HOLDER": obj.spec.holder_identity or ""}),
 }
 """A table for every simulated kind."""

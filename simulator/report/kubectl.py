@@ -97,8 +97,9 @@ def parse_arguments(query: Query) -> tuple[Wanted, ...]:
     """
     arguments = query.arguments
     if query.output not in OUTPUTS:
-        raise KubectlError(f'error: unable to match a printer suitable for the output format "{query.output}", allowed formats '
-                           f"are: {','.join(sorted(output for output in OUTPUTS if output))}")
+        allowed = ",".join(sorted(output for output in OUTPUTS if output))
+        raise KubectlError(f'error: unable to match a printer suitable for the output format "{query.output}", '
+                           f"allowed formats are: {allowed}")
     if not arguments:
         raise KubectlError("error: Required resource not specified.")
     wanted: list[Wanted] = []
@@ -107,8 +108,8 @@ def parse_arguments(query: Query) -> tuple[Wanted, ...]:
             kind, slash, name = argument.partition("/")
             if not slash:
                 raise KubectlError(
-                    "error: there is no need to specify a resource type as a separate argument when passing arguments in "
-                    "resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource "
+                    "error: there is no need to specify a resource type as a separate argument when passing arguments "
+                    "in resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource "
                     "resource/<resource_name>'"
                 )
             wanted.extend(Wanted(each, name) for each in _kinds(kind))

@@ -77,7 +77,7 @@ def to_yaml(value: Any) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
 
     Dumper.add_representer(str, represent)
-    dumped: str = yaml.dump(_sorted(value), Dumper=Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False)
+    dumped: str = yaml.dump(_sorted(value), Dumper=Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True)
     return dumped
 
 
@@ -93,7 +93,7 @@ _TIMESTAMP: Final = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[Tt ]\d{1,2}:\d{2}:\d{2
 
 
 def _style(text: str) -> str | None:
-    """The quoting of a string: a block where it has several lines, double quotes where it would read as something else."""
+    """The quoting of a string: a block for several lines, double quotes where it would read as something else."""
     if "\n" in text:
         return "|"
     return '"' if text in _WORDS or _NUMBER.fullmatch(text) or _TIMESTAMP.fullmatch(text) else None

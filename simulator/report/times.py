@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from simulator.units import HOUR, MILLISECOND, MINUTE, SECOND, Micros
 
-START: Final = datetime(2026, 1, 1, tzinfo=timezone.utc)
+START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """The moment at which every run starts."""
 
 _DAY: Final = 24 * 3600

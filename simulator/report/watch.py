@@ -7,12 +7,25 @@ from typing import Any
 
 from simulator.api.meta import Key, Object
 from simulator.eventlog import CHANGES, Log, LogEntry
-from simulator.report.kubectl import KubectlError, Query, Wanted, header, parse_arguments, resource, row, select, typed_name
+from simulator.report.kubectl import (
+    KubectlError,
+    Query,
+    Wanted,
+    header,
+    parse_arguments,
+    resource,
+    row,
+    select,
+    typed_name,
+)
 from simulator.report.manifest import printed, to_json, to_yaml
 from simulator.report.state import State
 from simulator.report.tables import TableWriter
 from simulator.report.times import clock
 from simulator.units import Micros
+
+Sent = tuple[Object | None, dict[str, Any] | None]
+"""An object as it is sent: typed, and plain."""
 
 
 def watch(log: Log, query: Query, start: Micros = 0, timestamps: bool = False, events: bool = False) -> Iterator[str]:
@@ -83,7 +96,7 @@ class _Writer:
         self._table = TableWriter()
         self._begun = False
 
-    def write(self, state: State, sent: Sequence[tuple[Object | None, dict[str, Any] | None]], event: str) -> Iterator[str]:
+    def write(self, state: State, sent: Sequence[Sent], event: str) -> Iterator[str]:
         """Print some objects that are sent together."""
         present = [(obj, plain) for obj, plain in sent if obj is not None and plain is not None]
         if not present:

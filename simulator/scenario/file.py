@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -187,3 +188,11 @@ class ScenarioFile(Part, frozen=True):
     kind: Literal["Scenario"]
     metadata: Metadata
     spec: Spec = Spec()
+
+
+def _field_names(kind: type[Part]) -> Iterator[str]:
+    yield from kind.__struct_encode_fields__
+
+
+FIELDS = tuple(dict.fromkeys(name for kind in Part.__subclasses__() for name in _field_names(kind)))
+"""Every field name of a scenario file, for those who mistype one."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 from msgspec import Struct
 
-from simulator.api.core import Node
+from simulator.assembly import LATENCIES
 from simulator.errors import ManifestError, ScenarioError
-from simulator.latency import DEFAULTS, Latency, parse_latency
-from simulator.manifests.load import Loaded, Manifests, load, load_plain, parse_objects
-from simulator.manifests.yaml_reader import read_plain
-from simulator.scenario.file import NodeGenerator, ScenarioFile, Spec, VolumeGenerator
+from simulator.latency import Latency, parse_latency
+from simulator.manifests.documents import Complaint, Document, read_documents
+from simulator.manifests.origin import Origin, Source, line_of
+from simulator.scenario.file import FIELDS, NodeGenerator, ScenarioFile, Spec, VolumeGenerator
 from simulator.scenario.generators import generate_nodes, generate_volumes
+from simulator.scenario.initial import Initial, from_plain, from_sources, together
 from simulator.scenario.parameters import known_parameters, substitute, typed_like
 from simulator.scenario.timeline import Entry, parse_timeline
 
@@ -26,14 +29,14 @@ class Scenario(Struct, frozen=True):
     Attributes
     ----------
     name, path : the scenario's name; its file, "" for bare manifests.
-    manifests : the initial objects in order, and what was found beside them.
+    initial : the objects that it begins with.
     parameters : effective values.
     """
 
     name: str
     path: str
     spec: Spec
-    manifests: Manifests
+    initial: Initial
     timeline: tuple[Entry, ...] = ()
     latencies: Mapping[str, Latency] = {}
     parameters: Mapping[str, Any] = {}
@@ -58,96 +61,134 @@ def load_scenario(
     ScenarioError, ManifestError
         What is wrong, where, and how to mend it.
     """
-    if len(sources) == 1 and (path := _scenario_file(sources[0])) is not None:
+    path = _scenario_file(sources[0])
+    if path is not None and len(sources) == 1:
         return _load_file(path, settings or {}, nodes)
+    if path is not None:
+        raise ScenarioError(f"{path}: a scenario file names its manifests itself. Give it alone.")
     if settings:
-        raise ScenarioError(f"--set {next(iter(settings))}: only a scenario file has parameters; these are bare manifests.")
-    generated = list(generate_nodes([NodeGenerator(count=nodes)])) if nodes else []
-    manifests = load(sources, stdin, before=load_plain(generated, "--nodes"))
-    return Scenario(name=Path(sources[0]).stem, path="", spec=Spec(), manifests=manifests)
+        name = next(iter(settings))
+        raise ScenarioError(f"--set {name}: only a scenario file has parameters; these are bare manifests.")
+    initial = together([*_added_nodes(nodes), from_sources(sources, stdin)])
+    return Scenario(name=Path(sources[0]).stem, path="", spec=Spec(), initial=initial)
+
+
+def _added_nodes(count: int | None) -> list[Initial]:
+    if count is None:
+        return []
+    return [from_plain(generate_nodes([NodeGenerator(count=count)]), Origin("--nodes", 1))]
 
 
 def _scenario_file(source: str) -> Path | None:
     """The scenario file that a source means, if it is one."""
     path = Path(source)
-    if path.is_dir():
-        inner = path / "scenario.yaml"
-        return inner if inner.is_file() else None
-    if path.suffix not in (".yaml", ".yml", ".json") or not path.is_file():
-        return None
-    with path.open("rb") as file:
-        head = file.read(4096)
+    try:
+        if path.is_dir():
+            inner = path / "scenario.yaml"
+            return inner if inner.is_file() else None
+        if path.suffix not in (".yaml", ".yml", ".json") or not path.is_file():
+            return None
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except (OSError, ValueError):
+        return None  # whoever reads it as a manifest says what is the matter
     return path if b"bindsim/v" in head and b"Scenario" in head else None
 
 
 def _load_file(path: Path, settings: Mapping[str, str], nodes: int | None) -> Scenario:
     where = str(path)
-    documents = read_plain(where)
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise ScenarioError(f"{where}:1: a scenario file holds exactly one document, a mapping.")
-    raw = documents[0]
-    written = raw.get("spec") if isinstance(raw.get("spec"), dict) else {}
+    document = _read(path)
+    origin, raw = document.origin, document.raw
+    written = raw.get("spec")
     defaults = written.get("parameters") if isinstance(written, dict) else None
     values: dict[str, Any] = dict(defaults) if isinstance(defaults, dict) else {}
     for name, text in settings.items():
         if name not in values:
-            raise ScenarioError(f'{where}: "{name}" is not a parameter of this scenario. {known_parameters(name, values)}')
+            hint = known_parameters(name, values)
+            raise ScenarioError(f'{where}: "{name}" is not a parameter of this scenario. {hint}')
         values[name] = typed_like(values[name], text, name)
     raw = substitute(raw, values, where)
     try:
         file = msgspec.convert(raw, ScenarioFile)
     except msgspec.ValidationError as problem:
-        raise ScenarioError(_explain(where, raw, problem)) from None
+        raise ScenarioError(_explain(origin, str(problem))) from None
     spec = file.spec
-    manifests = _initial(path, spec, nodes)
-    if not manifests.objects and not spec.timeline:
+    initial = _initial(path, spec, origin, nodes)
+    timeline = parse_timeline(spec.timeline, path, origin)
+    if not initial.objects and not timeline:
         raise ScenarioError(f"{where}: no objects and no timeline. Name manifests under spec.manifests.")
     return Scenario(
         name=file.metadata.name,
         path=where,
         spec=spec,
-        manifests=manifests,
-        timeline=parse_timeline(spec.timeline, path),
-        latencies=_latencies(spec.latency, where),
+        initial=initial,
+        timeline=timeline,
+        latencies=_latencies(spec.latency, origin),
         parameters=values,
     )
 
 
-def _explain(where: str, raw: Any, problem: msgspec.ValidationError) -> str:
-    """The line of a field that has a wrong type or name, and what is allowed there."""
-    from simulator.scenario.problems import explain
+def _read(path: Path) -> Document:
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise ScenarioError(f"{path}: {problem.strerror}. Name a file that can be read.") from None
+    found = list(read_documents(Source(str(path)), content))
+    for item in found:
+        if isinstance(item, Complaint):
+            raise ScenarioError(item.message)
+    if len(found) != 1:
+        raise ScenarioError(f"{path}:1: a scenario file holds one document; this one holds {len(found)}.")
+    document = found[0]
+    assert isinstance(document, Document)
+    if (document.api_version, document.kind) != ("bindsim/v1", "Scenario"):
+        raise ScenarioError(f"{document.origin}: write apiVersion: bindsim/v1 and kind: Scenario.")
+    return document
 
-    return explain(where, raw, problem)
+
+_PROBLEM = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
 
 
-def _initial(path: Path, spec: Spec, nodes: int | None) -> Manifests:
-    """The initial objects: manifests in order, then generated nodes and volumes."""
-    sources: list[str] = []
-    inline: list[Any] = []
-    for item in spec.manifests:
+def _explain(origin: Origin, problem: str) -> str:
+    """A line for what the typed reading found: where, what, and what was probably meant."""
+    found = _PROBLEM.fullmatch(problem)
+    what, path = (found["what"], found["path"] or "") if found is not None else (problem, "")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what)
+    if unknown is None:
+        what = what.replace("`object`", "a mapping").replace("`array`", "a list").replace("`", '"')
+        return f"{origin.file}:{line_of(origin, path)}: {path or 'the scenario'}: {what}. Correct that field."
+    name = unknown[1]
+    near = get_close_matches(name, FIELDS, 1)
+    line = line_of(origin, f"{path}.{name}" if path else name)
+    hint = f"Did you mean {near[0]}?" if near else "See the scenario's JSON Schema."
+    return f'{origin.file}:{line}: {path or "the scenario"} has no field "{name}". {hint}'
+
+
+def _initial(path: Path, spec: Spec, origin: Origin, nodes: int | None) -> Initial:
+    """The initial objects: generated nodes, manifests in order, then generated volumes."""
+    generators = (NodeGenerator(count=nodes),) if nodes is not None else _several(spec.nodes, NodeGenerator)
+    parts = [from_plain(generate_nodes(generators), origin)]
+    for number, item in enumerate(spec.manifests):
         if isinstance(item, str):
             source = path.parent / item
             if not source.exists():
-                raise ScenarioError(f'{path}: spec.manifests names "{item}", which does not exist beside the scenario.')
-            sources.append(str(source))
+                line = line_of(origin, ("spec", "manifests", number))
+                raise ScenarioError(f'{path}:{line}: "{item}" does not exist beside the scenario. Correct the name.')
+            parts.append(from_sources([str(source)]))
         elif isinstance(item, dict):
-            inline.append(item)
+            here = ("spec", "manifests", number)
+            place = Origin(origin.file, line_of(origin, here), here, origin.line)
+            parts.append(from_plain([item], place))
         else:
-            raise ScenarioError(f"{path}: spec.manifests holds {item!r}; write a file name or an object.")
-    generators = _several(spec.nodes, NodeGenerator)
-    if nodes is not None:
-        generators = (NodeGenerator(count=nodes),)
-    generated = list(generate_nodes(generators)) + inline
-    manifests = load(sources, None, before=load_plain(generated, str(path))) if sources else load_plain(generated, str(path))
-    open_nodes = [
-        loaded.obj.metadata.name
-        for loaded in manifests.objects
-        if isinstance(loaded.obj, Node)
-        and not loaded.obj.spec.unschedulable
-        and not any(taint.effect != "PreferNoSchedule" for taint in loaded.obj.spec.taints)
-    ]
-    volumes = list(generate_volumes(_several(spec.volumes, VolumeGenerator), open_nodes))
-    return load_plain(volumes, str(path), before=manifests) if volumes else manifests
+            line = line_of(origin, ("spec", "manifests", number))
+            raise ScenarioError(f"{path}:{line}: {item!r} is neither a file name nor an object.")
+    so_far = together(parts)
+    try:
+        volumes = from_plain(generate_volumes(_several(spec.volumes, VolumeGenerator), so_far.open_nodes), origin)
+    except ManifestError as problem:
+        line = line_of(origin, "spec.volumes")
+        raise ScenarioError(f"{path}:{line}: spec.volumes: {str(problem).splitlines()[0]}") from None
+    return together([so_far, volumes])
 
 
 def _several(value: Any, kind: type) -> tuple[Any, ...]:
@@ -156,19 +197,17 @@ def _several(value: Any, kind: type) -> tuple[Any, ...]:
     return (value,) if isinstance(value, kind) else tuple(value)
 
 
-def _latencies(written: Mapping[str, Any], where: str) -> dict[str, Latency]:
-    from simulator.cluster.assembly import latency_points
-
-    known = {**DEFAULTS, **latency_points()}
+def _latencies(written: Mapping[str, Any], origin: Origin) -> dict[str, Latency]:
+    known = LATENCIES
     found: dict[str, Latency] = {}
     for point, value in written.items():
+        line = line_of(origin, ("spec", "latency", point))
         if point not in known and point.partition("/")[0] not in known:
-            raise ScenarioError(f'{where}: spec.latency names "{point}"; there is {", ".join(sorted(known))}.')
+            near = get_close_matches(point, known, 1)
+            hint = f'Did you mean "{near[0]}"?' if near else f"There is {', '.join(sorted(known))}."
+            raise ScenarioError(f'{origin.file}:{line}: nothing takes a latency called "{point}". {hint}')
         try:
             found[point] = parse_latency(value)
         except ValueError as problem:
-            raise ScenarioError(f"{where}: spec.latency.{point}: {problem}.") from None
+            raise ScenarioError(f"{origin.file}:{line}: spec.latency.{point}: {problem}.") from None
     return found
-
-
-__all__ = ["Loaded", "ManifestError", "Scenario", "load_scenario", "parse_objects"]

@@ -24,7 +24,7 @@ class Script:
 
     def __init__(
         self, entries: tuple[Entry, ...], world: World, situation: Situation,
-        faults: Mapping[type, Callable[[World, Fault, int], None]], wake: Callable[[Micros], None],
+        faults: Mapping[type[Fault], Callable[[World, Fault, int], str | None]], wake: Callable[[Micros], None],
     ) -> None:
         self._entries = entries
         self._world = world
@@ -83,7 +83,9 @@ class Script:
         if entry.pause:
             self._rest(world.now + entry.pause)
         for fault in entry.faults:
-            self._faults[type(fault)](world, fault, entry.number)
+            problem = self._faults[type(fault)](world, fault, entry.number)
+            if problem is not None and not entry.may_fail:
+                self.failures.append(f"timeline entry {entry.number}: {problem}")
         if entry.actions:
             self._running = entry
             world.spawn("kubectl", "actions", CLIENT, Sequel(entry.number, entry.actions))

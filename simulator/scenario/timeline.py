@@ -11,11 +11,12 @@ from msgspec import Struct
 from simulator.api.core import Taint
 from simulator.api.kinds import find_kind
 from simulator.api.meta import Key, decode
-from simulator.errors import ManifestError, ScenarioError
-from simulator.manifests.load import load, load_plain
+from simulator.errors import ScenarioError
+from simulator.manifests.origin import Origin, line_of
 from simulator.scenario.conditions import Condition, parse_condition
 from simulator.scenario.file import ACTIONS, Read, TimelineEntry, Write
 from simulator.scenario.generators import parse_taint
+from simulator.scenario.initial import from_plain, from_sources
 from simulator.scenario.kubectl import Action, Apply, Cordon, Drain, EvictPod, PatchObject, Remove, Scale, TaintNode
 from simulator.units import Micros, parse_duration
 
@@ -69,7 +70,7 @@ class Entry(Struct, frozen=True):
     may_fail: bool = False
 
 
-def parse_timeline(entries: Sequence[TimelineEntry], path: Path) -> tuple[Entry, ...]:
+def parse_timeline(entries: Sequence[TimelineEntry], path: Path, origin: Origin) -> tuple[Entry, ...]:
     """Read a timeline.
 
     Raises
@@ -82,7 +83,8 @@ def parse_timeline(entries: Sequence[TimelineEntry], path: Path) -> tuple[Entry,
         try:
             parsed.append(_parse_entry(number, entry, path))
         except ValueError as problem:
-            raise ScenarioError(f"{path}: timeline entry {number}: {problem}.") from None
+            line = line_of(origin, ("spec", "timeline", number - 1))
+            raise ScenarioError(f"{path}:{line}: timeline entry {number}: {problem}.") from None
     return tuple(parsed)
 
 
@@ -147,12 +149,12 @@ def _applied(target: Any, entry: TimelineEntry, path: Path, create_only: bool) -
             source = path.parent / item
             if not source.exists():
                 raise ValueError(f'"{item}" does not exist beside the scenario')
-            manifests = load([str(source)], None, namespace=entry.namespace)
+            initial = from_sources([str(source)], namespace=entry.namespace)
         elif isinstance(item, dict):
-            manifests = load_plain([item], str(path), namespace=entry.namespace)
+            initial = from_plain([item], Origin(str(path), 1), entry.namespace)
         else:
             raise ValueError(f"{item!r} is neither a file name nor an object")
-        actions.extend(Apply(loaded.obj, loaded.raw, create_only) for loaded in manifests.objects)
+        actions.extend(Apply(loaded.obj, loaded.raw, create_only) for loaded in initial.objects)
     return tuple(actions)
 
 
@@ -185,6 +187,3 @@ def _key(written: str, namespace: str, kind: str = "") -> Key:
         raise ValueError(f'"{written}" must be a {kind}')
     place = (parts[1] if len(parts) == 3 else namespace or "default") if struct.NAMESPACED else ""
     return Key(struct.KIND, place, parts[-1])
-
-
-__all__ = ["Data", "Entry", "FailNode", "Fault", "ManifestError", "NeverReady", "Restart", "parse_timeline"]

@@ -7,12 +7,14 @@ from simulator.api.core import Node, Pod, PodAffinityTerm
 
 def _terms(pod: Pod) -> tuple[PodAffinityTerm, ...]:
     affinity = pod.spec.affinity
-    return affinity.pod_affinity.required if affinity is not None and affinity.pod_affinity is not None else ()
+    rule = affinity.pod_affinity if affinity is not None else None
+    return rule.required if rule is not None else ()
 
 
 def _anti_terms(pod: Pod) -> tuple[PodAffinityTerm, ...]:
     affinity = pod.spec.affinity
-    return affinity.pod_anti_affinity.required if affinity is not None and affinity.pod_anti_affinity is not None else ()
+    rule = affinity.pod_anti_affinity if affinity is not None else None
+    return rule.required if rule is not None else ()
 
 
 def _matches(term: PodAffinityTerm, owner: Pod, other: Pod) -> bool:

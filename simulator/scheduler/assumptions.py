@@ -50,11 +50,11 @@ class Assumptions:
 
 
 def out_of_sync(obj: Assumable, stored: Object | None) -> str:
-    """Why an object cannot be assumed, "" if it can: the stored one is gone, or not the one it was made from (VB-117)."""
+    """Why an object cannot be assumed, "" if it can: what is stored is not what it was made from (VB-117)."""
     meta = obj.metadata
     name = f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
     if stored is None:
-        return f'could not find object "{name}"'
+        return f'{obj.KIND.lower()}s "{name}" not found'
     if stored.metadata.resource_version != meta.resource_version:
         return (f'"{name}" is out of sync (stored: {stored.metadata.resource_version}, '
                 f"assume: {meta.resource_version})")
@@ -94,16 +94,9 @@ class AssumedView:
         found = self._view.get(kind) if isinstance(kind, Key) else self._view.get(kind, name, namespace)
         return self._shown(found) if self._objects and found is not None else found
 
-    def list(self, kind: type[T], namespace: str = "") -> list[T]:
-        """All objects of a kind, as assumed where they are."""
-        found = self._view.list(kind, namespace)
-        if not self._objects or kind.KIND not in _KINDS:
-            return found
-        return [self._shown(obj) for obj in found]
-
     def by(self, index: str, value: Any) -> list[Any]:
         """Objects that an index files under `value`; what is assumed is filed as it would be."""
-        found = self._view.by(index, value)
+        found: Any = self._view.by(index, value)
         if not self._objects:
             return found
         kind, values = INDEXES[index]
@@ -118,6 +111,13 @@ class AssumedView:
             if key.kind == kind and key not in listed and value in tuple(values(obj)) and self.get(key) is obj:
                 kept.append(obj)
         return kept
+
+    def list(self, kind: type[T], namespace: str = "") -> list[T]:
+        """All objects of a kind, as assumed where they are."""
+        found = self._view.list(kind, namespace)
+        if not self._objects or kind.KIND not in _KINDS:
+            return found
+        return [self._shown(obj) for obj in found]
 
     def _shown(self, found: Any) -> Any:
         assumed = self._objects.get(found.key) if found.KIND in _KINDS else None

@@ -40,7 +40,7 @@ class SchedulerCache:
     assumed : keys of pods that the watch has not shown on a node yet (SC-31).
     """
 
-    __slots__ = ("_homeless", "_infos", "_index", "_list", "_nodes", "_zone_of", "_zones", "assumed", "pods")
+    __slots__ = ("_homeless", "_index", "_infos", "_list", "_nodes", "_zone_of", "_zones", "assumed", "pods")
 
     def __init__(self) -> None:
         self.pods: dict[Key, Pod] = {}

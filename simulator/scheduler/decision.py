@@ -18,23 +18,35 @@ from simulator.scheduler.framework import (
     Code,
     FilterPlugin,
     NodeInfo,
+    ScorePlugin,
     Snapshot,
     Status,
     unresolvable,
 )
-from simulator.scheduler.plugins import Profile
 
 MIN_FEASIBLE: Final = 100
 """So many feasible nodes are always looked for (SC-42)."""
 MIN_PERCENTAGE: Final = 5
 
 Nominations = Mapping[str, tuple[Pod, ...]]
-States = tuple[tuple[FilterPlugin, Any], ...]
+Prepared = tuple[tuple[FilterPlugin, Any], ...]
 """Filter plug-ins that have something to check for this pod, each with what it prepared."""
 
 
+class Profile(Struct, frozen=True):
+    """The plug-ins of a scheduler, in order (SC-1).
+
+    Attributes
+    ----------
+    scores : each with its weight.
+    """
+
+    filters: tuple[FilterPlugin, ...]
+    scores: tuple[tuple[ScorePlugin, int], ...]
+
+
 class Question(Struct, frozen=True):
-    """Where may this pod go?
+    """Where a pod may go, given all that the answer depends on.
 
     Attributes
     ----------
@@ -51,7 +63,7 @@ class Question(Struct, frozen=True):
     percentage: int = 0
 
 
-class Prepared(Struct, frozen=True):
+class Preparation(Struct, frozen=True):
     """What PreFilter gave (SC-39).
 
     Attributes
@@ -60,7 +72,7 @@ class Prepared(Struct, frozen=True):
     narrowers : plug-ins that said so.
     """
 
-    states: States
+    states: Prepared
     names: frozenset[str] | None = None
     narrowers: tuple[str, ...] = ()
 
@@ -68,7 +80,7 @@ class Prepared(Struct, frozen=True):
         """What a plug-in prepared; None if it was skipped."""
         return next((state for each, state in self.states if each.name == plugin), None)
 
-    def with_state(self, plugin: str, state: Any) -> Prepared:
+    def with_state(self, plugin: str, state: Any) -> Preparation:
         """The same with another state of one plug-in."""
         return replace(self, states=tuple((each, state if each.name == plugin else old) for each, old in self.states))
 
@@ -97,7 +109,7 @@ class Decision(Struct, frozen=True):
     rejectors: frozenset[str] = frozenset()
     error: str = ""
     next_start: int = 0
-    states: States = ()
+    states: Prepared = ()
 
     @property
     def best(self) -> tuple[NodeInfo, ...]:
@@ -111,7 +123,8 @@ class Decision(Struct, frozen=True):
 class Decide(Protocol):
     """Decides where a pod may go."""
 
-    def __call__(self, question: Question, prepared: Prepared) -> Decision: ...
+    def __call__(self, question: Question, preparation: Preparation) -> Decision:
+        """Go through the nodes, or know without going."""
 
 
 def feasible_target(nodes: int, percentage: int) -> int:
@@ -122,7 +135,7 @@ def feasible_target(nodes: int, percentage: int) -> int:
     return max(MIN_FEASIBLE, nodes * share // 100)
 
 
-def prepare(question: Question) -> Prepared | Decision:
+def prepare(question: Question) -> Preparation | Decision:
     """Run PreFilter (SC-39); a decision if that refuses the pod outright."""
     pod, snapshot = question.pod, question.snapshot
     names: frozenset[str] | None = None
@@ -151,16 +164,16 @@ def prepare(question: Question) -> Prepared | Decision:
             return Decision(error=text, next_start=question.start)
     if refused is not None:
         return _outright(question, refused, (*narrowers, refused.plugin), tuple(states))
-    return Prepared(tuple(states), names, tuple(narrowers))
+    return Preparation(tuple(states), names, tuple(narrowers))
 
 
-def _outright(question: Question, refused: Status, rejectors: Iterable[str], states: States = ()) -> Decision:
+def _outright(question: Question, refused: Status, rejectors: Iterable[str], states: Prepared = ()) -> Decision:
     return Decision(refused=refused, rejectors=frozenset(rejectors), next_start=question.start, states=states)
 
 
-def decide(question: Question, prepared: Prepared) -> Decision:
+def decide(question: Question, preparation: Preparation) -> Decision:
     """Go through the nodes, one after another."""
-    pod, snapshot, start, states = question.pod, question.snapshot, question.start, prepared.states
+    pod, snapshot, start, states = question.pod, question.snapshot, question.start, preparation.states
     statuses: dict[str, Status] = {}
 
     nominee = pod.status.nominated_node_name
@@ -173,9 +186,9 @@ def decide(question: Question, prepared: Prepared) -> Decision:
 
     nodes: Sequence[NodeInfo] = snapshot.nodes
     others = None
-    if prepared.names is not None:  # SC-41
-        nodes = [info for info in nodes if info.name in prepared.names]
-        others = unresolvable("", f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(prepared.narrowers))}]")
+    if preparation.names is not None:  # SC-41
+        nodes = [info for info in nodes if info.name in preparation.names]
+        others = unresolvable("", f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(preparation.narrowers))}]")
     feasible, error = _search(question, states, nodes, statuses)
     next_start = (start + len(feasible) + len(statuses)) % len(snapshot.nodes)  # SC-44
     totals: Sequence[int] = ()
@@ -187,12 +200,12 @@ def decide(question: Question, prepared: Prepared) -> Decision:
             totals = scored
     if error:
         return Decision(error=error, statuses=statuses, next_start=next_start)
-    rejectors = frozenset(status.plugin for status in statuses.values()) | frozenset(prepared.narrowers)  # SC-28
+    rejectors = frozenset(status.plugin for status in statuses.values()) | frozenset(preparation.narrowers)  # SC-28
     return Decision(feasible=tuple(feasible), totals=tuple(totals), statuses=statuses, others=others,
                     rejectors=rejectors, next_start=next_start, states=states)
 
 
-def node_status(question: Question, states: States, info: NodeInfo) -> Status:
+def node_status(question: Question, states: Prepared, info: NodeInfo) -> Status:
     """Whether a node may run the pod, nominated pods considered (SC-46): `SUCCESS` itself, or the first refusal."""
     if question.nominations and (nominated := question.nominations.get(info.name)) is not None:
         crowded = with_nominations(states, question.pod, nominated, info, question.snapshot)
@@ -204,8 +217,8 @@ def node_status(question: Question, states: States, info: NodeInfo) -> Status:
 
 
 def with_nominations(
-    states: States, pod: Pod, nominated: tuple[Pod, ...], info: NodeInfo, snapshot: Snapshot
-) -> tuple[States, NodeInfo] | None:
+    states: Prepared, pod: Pod, nominated: tuple[Pod, ...], info: NodeInfo, snapshot: Snapshot,
+) -> tuple[Prepared, NodeInfo] | None:
     """States and node with the nominated pods added that `pod` must respect; None if there is none (SC-46, SC-114)."""
     priority = pod.spec.priority or 0
     changed = False
@@ -218,7 +231,7 @@ def with_nominations(
     return (states, info) if changed else None
 
 
-def run_filters(states: States, pod: Pod, info: NodeInfo, snapshot: Snapshot) -> Status:
+def run_filters(states: Prepared, pod: Pod, info: NodeInfo, snapshot: Snapshot) -> Status:
     """The first refusal of a node, or `SUCCESS` itself."""
     for plugin, state in states:
         status = plugin.filter(state, pod, info, snapshot)
@@ -228,7 +241,7 @@ def run_filters(states: States, pod: Pod, info: NodeInfo, snapshot: Snapshot) ->
 
 
 def _search(
-    question: Question, states: States, nodes: Sequence[NodeInfo], statuses: dict[str, Status]
+    question: Question, states: Prepared, nodes: Sequence[NodeInfo], statuses: dict[str, Status],
 ) -> tuple[list[NodeInfo], str]:
     """SC-43, one node after another: feasible nodes until there are enough, refusals into `statuses`; and an error."""
     feasible: list[NodeInfo] = []
@@ -263,7 +276,7 @@ def _score(question: Question, nodes: Sequence[NodeInfo]) -> list[int] | str:
         raw = [plugin.score(state, pod, info, snapshot) for info in nodes]
         for position, score in enumerate(plugin.normalize(state, pod, raw, nodes)):
             if not 0 <= score <= MAX_SCORE:
-                return (f'applying score defaultWeights on Score plugins: plugin "{plugin.name}" returns an invalid score '
-                        f"{score}, it should in the range of [0, {MAX_SCORE}] after normalizing")
+                return (f'applying score defaultWeights on Score plugins: plugin "{plugin.name}" returns an invalid '
+                        f"score {score}, it should in the range of [0, {MAX_SCORE}] after normalizing")
             totals[position] += weight * score
     return totals

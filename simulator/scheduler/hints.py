@@ -201,7 +201,8 @@ _CSI_NODE: Final = CSINode.KIND
 
 _STATED: Final[dict[str, tuple[tuple[str, int, Hint], ...]]] = {
     "SchedulingGates": ((POD, UPDATE_POD_GATES_ELIMINATED, _is_own),),
-    "NodeUnschedulable": ((NODE, ADD | UPDATE_NODE_TAINT, _uncordoned), (POD, UPDATE_POD_TOLERATION, _tolerates_cordon)),
+    "NodeUnschedulable": ((NODE, ADD | UPDATE_NODE_TAINT, _uncordoned),
+                          (POD, UPDATE_POD_TOLERATION, _tolerates_cordon)),
     "NodeName": ((NODE, ADD, _always),),
     "TaintToleration": ((NODE, ADD | UPDATE_NODE_TAINT, _tolerated_now), (POD, UPDATE_POD_TOLERATION, _is_own)),
     "NodeAffinity": ((NODE, ADD | UPDATE_NODE_LABEL, _selected_now),),

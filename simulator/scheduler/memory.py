@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from msgspec import Struct
 
 from simulator.api.core import Node, Pod
@@ -9,7 +11,7 @@ from simulator.api.meta import Key
 from simulator.scheduler.assumptions import Assumable, Assumptions
 from simulator.scheduler.cache import SchedulerCache
 from simulator.scheduler.events import ASSIGNED_POD, DELETE, ClusterEvent
-from simulator.scheduler.queue import QueueConfig, QueuedPod, SchedulingQueue
+from simulator.scheduler.queue import DEFAULT_BACKOFF, QueueConfig, QueuedPod, SchedulingQueue
 from simulator.units import Micros
 
 
@@ -25,7 +27,7 @@ class Memory:
 
     __slots__ = ("assumptions", "cache", "prebinding", "queue", "start")
 
-    def __init__(self, config: QueueConfig = QueueConfig()) -> None:
+    def __init__(self, config: QueueConfig = DEFAULT_BACKOFF) -> None:
         self.queue = SchedulingQueue(config)
         self.cache = SchedulerCache()
         self.assumptions = Assumptions()
@@ -257,8 +259,8 @@ class Unreserved(Struct, frozen=True):
         memory.prebinding.pop(self.pod.metadata.uid, None)
         for obj in self.objects:
             memory.assumptions.restore(obj)
-        memory.cache.forget(self.pod)
-        memory.queue.move(ClusterEvent(ASSIGNED_POD, DELETE, self.pod), now)
+        if memory.cache.forget(self.pod):
+            memory.queue.move(ClusterEvent(ASSIGNED_POD, DELETE, self.pod), now)
 
 
 class AssumedPodGone(Struct, frozen=True):
@@ -328,9 +330,8 @@ class Cancelled(Struct, frozen=True):
             memory.prebinding[self.uid] = True
 
 
-Change = (
-    NodeShown | NodeGone | AssignedPodShown | AssignedPodGone | PendingPodShown | PendingPodGone | VictimGoing | Superseded
-    | Happened | LeftoversFlushed | Popped | Landed | Searched | Assumed | Failed | PreBinding | Unreserved
-    | AssumedPodGone | Preempting | Preempted | Cancelled
-)
-"""Everything that `Remember` may say to the scheduler."""
+class Note(Protocol):
+    """Everything that `Remember` says to the scheduler."""
+
+    def apply(self, memory: Memory, now: Micros) -> None:
+        """Change the memory."""

@@ -1,4 +1,4 @@
-"""Which pods are nominated to which nodes: room that a preemptor has made, or that a binding pod is about to take (SC-22)."""
+"""Which pods are nominated to which nodes: where a preemptor has made room, or a pod is about to be bound (SC-22)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Nominator:
 
         Parameters
         ----------
+        pod : as it is now.
         node : overrides ``status.nominatedNodeName``; "" takes the nomination away, None leaves it to the status.
         """
         self.remove(pod)

@@ -5,8 +5,8 @@
        back-off  │ event        ▼
               └──┴────── unschedulable
 
-A plain data structure: the time is handed in, nothing is drawn, and `copy` shares everything frozen. Expired back-offs are
-sorted into the active queue when it is next looked at; nobody could tell that from a tick on every whole second (SC-9).
+A plain data structure: the time is handed in, nothing is drawn, and `copy` shares everything frozen. Expired back-offs
+are sorted into the active queue when it is next looked at; nobody could tell that from a tick every second (SC-9).
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class QueueConfig(Struct, frozen=True):
 
     initial_backoff: Micros = SECOND
     max_backoff: Micros = 10 * SECOND
+
+
+DEFAULT_BACKOFF: Final = QueueConfig()
 
 
 class QueuedPod(Struct, frozen=True):
@@ -144,7 +147,7 @@ class SchedulingQueue:
     __slots__ = ("_orders", "active", "backoff", "config", "error_backoff", "events", "forgotten", "in_flight",
                  "nominator", "preempting", "unschedulable")
 
-    def __init__(self, config: QueueConfig = QueueConfig()) -> None:
+    def __init__(self, config: QueueConfig = DEFAULT_BACKOFF) -> None:
         self.config = config
         self.active = _Heap()
         self.backoff = _Heap()
@@ -306,8 +309,10 @@ class SchedulingQueue:
 
         Parameters
         ----------
+        uid : of the pod that was tried.
         pod : the newest version that the watch has shown.
         rejectors : plug-ins that refused it; none if the attempt ended with an error.
+        now : the time.
         record : of a pod that is not in flight any more.
         """
         flight = self.in_flight.get(uid)

@@ -28,7 +28,8 @@ def popped(queue: SchedulingQueue, now: Micros) -> QueuedPod:
     return record
 
 
-def refused(queue: SchedulingQueue, name: str, popped_at: float, failed_at: float, plugin: str = "VolumeBinding") -> Pod:
+def refused(queue: SchedulingQueue, name: str, popped_at: float, failed_at: float,
+            plugin: str = "VolumeBinding") -> Pod:
     """A pod that came, was tried and refused once."""
     one = pod(name)
     queue.add(one, at(popped_at))

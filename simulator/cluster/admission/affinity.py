@@ -1,4 +1,4 @@
-"""Where a pod may run: affinities, tolerations and spread constraints, what is wrong with them, and their label keys."""
+"""Where a pod may run: affinities, tolerations, spread constraints; what is wrong with them, and their label keys."""
 
 from __future__ import annotations
 
@@ -78,8 +78,9 @@ def tolerations_errors(tolerations: tuple[Toleration, ...]) -> list[str]:
         if toleration.key:
             errors += key_errors(toleration.key, f"{path}.key")
         elif toleration.operator != "Exists":
-            errors.append(invalid(f"{path}.operator", toleration.operator, "operator must be Exists when `key` is empty, "
-                                  'which means "match all values and all keys"'))
+            errors.append(invalid(
+                f"{path}.operator", toleration.operator,
+                'operator must be Exists when `key` is empty, which means "match all values and all keys"'))
         if toleration.toleration_seconds is not None and toleration.effect != "NoExecute":
             errors.append(invalid(f"{path}.effect", toleration.effect,
                                   "effect must be 'NoExecute' when `tolerationSeconds` is set"))
@@ -178,7 +179,9 @@ def _with_keys(affinity: PodAffinity | None, labels: Labels) -> PodAffinity | No
     )
 
 
-def _merged(selector: LabelSelector | None, labels: Labels, same: Iterable[str], other: Iterable[str]) -> LabelSelector | None:
+def _merged(
+    selector: LabelSelector | None, labels: Labels, same: Iterable[str], other: Iterable[str]
+) -> LabelSelector | None:
     if selector is None:
         return None
     added = tuple(

@@ -22,7 +22,15 @@ from simulator.cluster.admission.metadata import (
     metadata_update_errors,
 )
 from simulator.cluster.admission.names import Complaints, qualified_name, subdomain_name
-from simulator.cluster.admission.refusals import IMMUTABLE, duplicate, forbidden_field, invalid, required, unsupported
+from simulator.cluster.admission.refusals import (
+    IMMUTABLE,
+    NOT_NEGATIVE,
+    duplicate,
+    forbidden_field,
+    invalid,
+    required,
+    unsupported,
+)
 from simulator.cluster.admission.storage import driver_name_errors
 
 _MODES: Final = (IMMEDIATE, WAIT_FOR_FIRST_CONSUMER)
@@ -119,8 +127,7 @@ def driver_node_errors(node: CSINode) -> list[str]:
         if not driver.node_id:
             errors.append(required(f"{path}.nodeID"))
         if driver.allocatable is not None and driver.allocatable.count is not None and driver.allocatable.count < 0:
-            errors.append(invalid(f"{path}.allocatable.count", driver.allocatable.count,
-                                  "must be greater than or equal to 0"))
+            errors.append(invalid(f"{path}.allocatable.count", driver.allocatable.count, NOT_NEGATIVE))
         if driver.name in [other.name for other in node.spec.drivers[:number]]:
             errors.append(duplicate(f"{path}.name", driver.name))
     return errors
@@ -138,9 +145,9 @@ def capacity_errors(capacity: CSIStorageCapacity) -> list[str]:
     errors += label_selector_errors(capacity.node_topology, "nodeTopology")
     errors += [invalid("storageClassName", capacity.storage_class_name, why)
                for why in subdomain_name(capacity.storage_class_name)]
-    errors += [invalid(field, amount, "must be greater than or equal to 0")
-               for field, amount in (("capacity", capacity.capacity), ("maximumVolumeSize", capacity.maximum_volume_size))
-               if amount is not None and amount.nano < 0]
+    amounts = (("capacity", capacity.capacity), ("maximumVolumeSize", capacity.maximum_volume_size))
+    errors += [invalid(field, amount, NOT_NEGATIVE)
+               for field, amount in amounts if amount is not None and amount.nano < 0]
     return errors
 
 
@@ -167,8 +174,9 @@ def priority_class_errors(priority_class: PriorityClass) -> list[str]:
         else:
             why = f"globalDefault of {name} PriorityClass must be false" if priority_class.global_default else ""
         if why:
-            errors.append(forbidden_field("metadata.name", "priority class names with 'system-' prefix are reserved for "
-                                          f"system use only. error: {why}"))
+            errors.append(forbidden_field(
+                "metadata.name",
+                f"priority class names with 'system-' prefix are reserved for system use only. error: {why}"))
     elif priority_class.value > HIGHEST_USER_PRIORITY:
         errors.append(forbidden_field(
             "value", f"maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}"))

@@ -36,7 +36,8 @@ def volumes_errors(volumes: tuple[Volume, ...], pod_name: str) -> list[str]:
     for number, volume in enumerate(volumes):
         name = volume.name
         claim = volume.persistent_volume_claim
-        if not (claim is not None and claim.claim_name and volume_sources(volume).count(None) == len(VOLUME_SOURCES) - 1):
+        usual = claim is not None and claim.claim_name and volume_sources(volume).count(None) == len(VOLUME_SOURCES) - 1
+        if not usual:
             errors += _source_errors(volume, f"spec.volumes[{number}]", pod_name)
         if not name:
             errors.append(required(f"spec.volumes[{number}].name"))
@@ -54,12 +55,14 @@ def volumes_errors(volumes: tuple[Volume, ...], pod_name: str) -> list[str]:
 def _source_errors(volume: Volume, path: str, pod_name: str) -> list[str]:
     named = [source for source, value in zip(VOLUME_SOURCES, volume_sources(volume), strict=True) if value is not None]
     errors = [] if named else [required(path, "must specify a volume type")]
-    errors += [forbidden_field(f"{path}.{camel(extra)}", "may not specify more than 1 volume type") for extra in named[1:]]
+    errors += [
+        forbidden_field(f"{path}.{camel(extra)}", "may not specify more than 1 volume type") for extra in named[1:]]
     claim, ephemeral, scratch = volume.persistent_volume_claim, volume.ephemeral, volume.empty_dir
     if claim is not None and not claim.claim_name:
         errors.append(required(f"{path}.persistentVolumeClaim.claimName"))
     if scratch is not None and scratch.size_limit is not None and scratch.size_limit.nano < 0:
-        errors.append(forbidden_field(f"{path}.emptyDir.sizeLimit", "SizeLimit field must be a valid resource quantity"))
+        errors.append(forbidden_field(
+            f"{path}.emptyDir.sizeLimit", "SizeLimit field must be a valid resource quantity"))
     if ephemeral is not None:
         template = ephemeral.volume_claim_template
         if template is None:

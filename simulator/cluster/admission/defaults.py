@@ -71,10 +71,11 @@ def _set(stateful_set: StatefulSet) -> StatefulSet:
     strategy = spec.update_strategy
     if not strategy.type:
         # WL-2: only the strategy that nobody named gets the block.
-        block = strategy.rolling_update or RollingUpdateStatefulSetStrategy()
-        strategy = evolve(strategy, type="RollingUpdate", rolling_update=block)
-    if strategy.type == "RollingUpdate" and strategy.rolling_update is not None and strategy.rolling_update.partition is None:
-        strategy = evolve(strategy, rolling_update=evolve(strategy.rolling_update, partition=0))
+        strategy = evolve(strategy, type="RollingUpdate",
+                          rolling_update=strategy.rolling_update or RollingUpdateStatefulSetStrategy())
+    block = strategy.rolling_update
+    if strategy.type == "RollingUpdate" and block is not None and block.partition is None:
+        strategy = evolve(strategy, rolling_update=evolve(block, partition=0))
     if strategy is not spec.update_strategy:
         changes["update_strategy"] = strategy
     keep = spec.persistent_volume_claim_retention_policy or StatefulSetPersistentVolumeClaimRetentionPolicy()

@@ -16,7 +16,7 @@ _IMMORTAL: Final = frozenset(("default", "kube-system", "kube-public"))
 
 
 class Gone:
-    """The answer of `deleted` for an object that is to go now; `mark` is what watchers see of it just before, if anything."""
+    """The answer of `deleted` for an object that is to go now; `mark` is what watchers see just before, if anything."""
 
     __slots__ = ("mark",)
 
@@ -58,28 +58,25 @@ def _precondition(obj: Object, write: Delete) -> Refused | None:
 def _pod_deleted(pod: Pod, write: Delete, now: Micros) -> Object | Gone:
     meta = pod.metadata
     asked = 1 if write.grace is not None and write.grace < 0 else write.grace
-    first = meta.deletion_timestamp is None
-    marked: Pod
-    if first:
+    begun, left = meta.deletion_timestamp, meta.deletion_grace_period_seconds or 0
+    if begun is None:
         grace = _grace(pod, asked)
         marked = with_meta(pod, deletion_timestamp=now + grace * SECOND, deletion_grace_period_seconds=grace,
                            generation=meta.generation + 1 if meta.generation else 0)  # WL-4
+    elif left == 0:
+        grace, marked = 0, with_meta(pod, deletion_timestamp=min(begun, now))
+    elif asked is None or asked >= left:
+        return pod  # WL-89: a later request can only shorten the grace
     else:
-        left = meta.deletion_grace_period_seconds or 0
-        if left == 0:  # nothing but finalizers holds it
-            return _marked(_with_propagation(pod, write.propagation), now) if meta.finalizers else Gone()
-        if asked is None or asked >= left:
-            return pod  # WL-89: a later request can only shorten the grace
-        grace, end = asked, (meta.deletion_timestamp or now) - (left - asked) * SECOND
+        grace, end = asked, begun - (left - asked) * SECOND
         if end < now:
             end, grace = now, 1 if asked else 0
         marked = with_meta(pod, deletion_timestamp=end, deletion_grace_period_seconds=grace)
-        if asked == 0 and not meta.finalizers:
-            return Gone()
     marked = _with_propagation(marked, write.propagation)
     if grace > 0 or marked.metadata.finalizers:
         return marked
-    return Gone(marked if first else None)
+    # Watchers of a pod that runs nowhere see it terminating, and then no more.
+    return Gone(marked if begun is None else None)
 
 
 def _grace(pod: Pod, asked: int | None) -> int:

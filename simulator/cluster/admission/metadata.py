@@ -47,9 +47,8 @@ def metadata_update_errors(meta: ObjectMeta, old: ObjectMeta) -> list[str]:
         if added:
             found = ", ".join(f'"{name}"' for name in added)
             errors.append(forbidden_field(
-                "metadata.finalizers",
-                f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{found}}}",
-            ))
+                "metadata.finalizers", "no new finalizers can be added if the object is being deleted, found new "
+                f"finalizers []string{{{found}}}"))
     return _common_errors(meta, old, errors)
 
 
@@ -190,7 +189,8 @@ def node_term_errors(term: NodeSelectorTerm, path: str, strict: bool) -> list[st
                     f"{here}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
         elif operator in ("Gt", "Lt"):
             if len(values) != 1:
-                errors.append(required(f"{here}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"))
+                errors.append(required(
+                    f"{here}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"))
         else:
             errors.append(invalid(f"{here}.operator", operator, _NO_OPERATOR))
         errors += key_errors(expression.key, f"{here}.key")

@@ -67,8 +67,8 @@ def service_name(text: str) -> Complaints:
     if _SERVICE.fullmatch(text):
         return long
     return (*long, _pattern(
-        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-        "and end with an alphanumeric character", _SERVICE_FORMAT, "my-name", "abc-123"))
+        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+        "character, and end with an alphanumeric character", _SERVICE_FORMAT, "my-name", "abc-123"))
 
 
 @lru_cache(maxsize=4096)
@@ -83,8 +83,8 @@ def qualified_name(text: str) -> Complaints:
                 + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",)
     found: list[str] = []
     if len(parts) == 2:
-        prefix = parts[0]
-        found += [f"prefix part {why}" for why in subdomain_name(prefix)] if prefix else ["prefix part must be non-empty"]
+        complaints = subdomain_name(parts[0]) if parts[0] else ("must be non-empty",)
+        found += [f"prefix part {why}" for why in complaints]
     name = parts[-1]
     if not name:
         found.append("name part must be non-empty")
@@ -103,8 +103,8 @@ def label_value(text: str) -> Complaints:
     if _VALUE.fullmatch(text):
         return long
     return (*long, _pattern(
-        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-        "end with an alphanumeric character", _VALUE_FORMAT, "MyValue", "my_value", "12345"))
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
+        "and end with an alphanumeric character", _VALUE_FORMAT, "MyValue", "my_value", "12345"))
 
 
 def is_percent(text: str) -> bool:
@@ -118,11 +118,9 @@ _MOST: Final = 58
 
 
 def generated_name(base: str, number: int) -> str:
-    """A name from ``generateName``: five letters of Kubernetes' own alphabet, the same in every run with the same history.
+    """A name from ``generateName``: five letters of Kubernetes' own alphabet, the same in every run of one history.
 
-    Parameters
-    ----------
-    number : counts the names made so far; neighbours look nothing alike.
+    Neighbouring numbers give names that look nothing alike.
 
     Examples
     --------

@@ -29,10 +29,8 @@ ASSUMED_CAPACITY: Final[dict[str, Quantity]] = {
 def node_defaults(node: Node, now: Micros = 0, label: bool = True) -> tuple[Node, list[str]]:
     """Complete a node of which a manifest says little: in a real cluster its kubelet would report the rest.
 
-    Parameters
-    ----------
-    now : when the assumed Ready condition began.
-    label : whether a missing hostname label is assumed too; not of nodes that come from a running cluster.
+    The assumed Ready condition begins `now`. A missing hostname `label` is assumed too, except of nodes that come from
+    a running cluster.
 
     Returns
     -------
@@ -41,7 +39,8 @@ def node_defaults(node: Node, now: Micros = 0, label: bool = True) -> tuple[Node
     Examples
     --------
     >>> node_defaults(with_meta(Node(), name="n1"))[1]
-    ['label kubernetes.io/hostname=n1', 'condition Ready=True', 'capacity cpu=8, memory=32Gi, pods=110, ephemeral-storage=100Gi']
+    ['label kubernetes.io/hostname=n1', 'condition Ready=True',
+     'capacity cpu=8, memory=32Gi, pods=110, ephemeral-storage=100Gi']
     """
     assumed = []
     if label and HOSTNAME not in node.metadata.labels:
@@ -74,15 +73,16 @@ def node_update_errors(node: Node, old: Node) -> list[str]:
                        pod_cidrs=old.spec.pod_cidrs or node.spec.pod_cidrs,
                        provider_id=old.spec.provider_id or node.spec.provider_id)
         wanted = evolve(old.spec, pod_cidr=fixed.pod_cidr, pod_cidrs=fixed.pod_cidrs, provider_id=fixed.provider_id)
-        changed_range = old.spec.pod_cidr and node.spec.pod_cidr != old.spec.pod_cidr
-        if changed_range:
-            errors.append(forbidden_field("spec.podCIDRs", "node updates may not change podCIDR except from \"\" to valid"))
+        if old.spec.pod_cidr and node.spec.pod_cidr != old.spec.pod_cidr:
+            errors.append(forbidden_field(
+                "spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'))
         if old.spec.provider_id and node.spec.provider_id != old.spec.provider_id:
-            errors.append(forbidden_field("spec.providerID", 'node updates may not change providerID except from "" to valid'))
+            errors.append(forbidden_field(
+                "spec.providerID", 'node updates may not change providerID except from "" to valid'))
         if fixed != wanted:
             errors.append(forbidden_field(
-                "", "node updates may only change labels, taints, or capacity (or configSource, if the DynamicKubeletConfig "
-                "feature gate is enabled)" + difference(old.spec, node.spec)))
+                "spec", "node updates may only change labels, taints, or capacity (or configSource, if the "
+                "DynamicKubeletConfig feature gate is enabled)" + difference(old.spec, node.spec)))
     return errors
 
 
@@ -107,9 +107,7 @@ def _taints_errors(taints: tuple[Taint, ...]) -> list[str]:
         errors += [invalid(f"{path}.value", taint.value, why) for why in label_value(taint.value)]
         errors += effect_errors(taint.effect, f"{path}.effect", may_be_empty=False)
         if (taint.key, taint.effect) in seen:
-            errors.append(
-                duplicate(path, taint)
-                + ": taints must be unique by key and effect pair")
+            errors.append(duplicate(path, taint) + ": taints must be unique by key and effect pair")
         seen.append((taint.key, taint.effect))
     return errors
 

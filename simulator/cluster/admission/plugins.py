@@ -1,8 +1,8 @@
 """Admission plugins that change or refuse objects, in the order in which Kubernetes runs them.
 
 NamespaceLifecycle, Priority, DefaultTolerationSeconds, DefaultStorageClass, StorageObjectInUseProtection and
-PodTopologyLabels at creation; PersistentVolumeClaimResize at updates. ResourceQuota has a module of its own; ServiceAccount,
-LimitRanger and webhooks are not simulated.
+PodTopologyLabels at creation; PersistentVolumeClaimResize at updates. ResourceQuota has a module of its own;
+ServiceAccount, LimitRanger and webhooks are not simulated.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def with_priority(store: Store, pod: Pod) -> Pod | Refused:
             name, value, policy = default.metadata.name, default.value, default.preemption_policy or policy
     if spec.priority is not None and spec.priority != value:
         return refuse_forbidden(
-            pod, f"the integer value of priority ({spec.priority}) must not be provided in pod spec; priority admission "
-            f"controller computed {value} from the given PriorityClass name")
+            pod, f"the integer value of priority ({spec.priority}) must not be provided in pod spec; priority "
+            f"admission controller computed {value} from the given PriorityClass name")
     if spec.preemption_policy is not None and spec.preemption_policy != policy:
         return refuse_forbidden(
-            pod, f"the string value of PreemptionPolicy ({spec.preemption_policy}) must not be provided in pod spec; priority "
-            f"admission controller computed {policy} from the given PriorityClass name")
+            pod, f"the string value of PreemptionPolicy ({spec.preemption_policy}) must not be provided in pod spec; "
+            f"priority admission controller computed {policy} from the given PriorityClass name")
     if spec.priority == value and spec.preemption_policy == policy and spec.priority_class_name == name:
         return pod
     return evolve(pod, spec=evolve(spec, priority=value, preemption_policy=policy, priority_class_name=name))
@@ -127,8 +127,8 @@ def is_default_class(storage_class: StorageClass) -> bool:
 def default_class(store: Store) -> StorageClass | None:
     """The default storage class: the newest by whole seconds, then the first by name (VB-13)."""
     marked = [found for found in store.list(StorageClass) if is_default_class(found)]
-    return min(
-        marked, key=lambda found: (-((found.metadata.creation_timestamp or 0) // SECOND), found.metadata.name), default=None)
+    return min(marked, default=None,
+               key=lambda found: (-((found.metadata.creation_timestamp or 0) // SECOND), found.metadata.name))
 
 
 def with_class(store: Store, claim: PersistentVolumeClaim) -> PersistentVolumeClaim:
@@ -173,7 +173,7 @@ def topology_labels(store: Store, pod: Pod, node_name: str) -> Labels:
 
 
 def resize_refusal(store: Store, claim: PersistentVolumeClaim, old: PersistentVolumeClaim) -> Refused | None:
-    """Why a claim cannot grow (VB-177); up to what the volume has it costs nothing, but the class must allow it all the same."""
+    """Why a claim cannot grow (VB-177); the class must allow it even up to what the volume has already (VB-178)."""
     size, before = claim.request, old.request
     if size is None or (before is not None and size <= before):
         return None
@@ -183,5 +183,5 @@ def resize_refusal(store: Store, claim: PersistentVolumeClaim, old: PersistentVo
     found = store.get(StorageClass, name) if name and name == volume_class(old) else None
     if found is not None and found.allow_volume_expansion:
         return None
-    return refuse_forbidden(claim, "only dynamically provisioned pvc can be resized and the storageclass that provisions the "
-                            "pvc must support resize")
+    return refuse_forbidden(claim, "only dynamically provisioned pvc can be resized and the storageclass that "
+                            "provisions the pvc must support resize")

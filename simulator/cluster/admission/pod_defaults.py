@@ -20,8 +20,8 @@ from simulator.units import Quantity, quantity
 VOLUME_SOURCES: Final = (
     "empty_dir", "host_path", "git_repo", "gce_persistent_disk", "aws_elastic_block_store", "secret", "nfs", "iscsi",
     "glusterfs", "flocker", "persistent_volume_claim", "rbd", "cinder", "cephfs", "quobyte", "downward_api", "fc",
-    "flex_volume", "config_map", "azure_file", "vsphere_volume", "photon_persistent_disk", "portworx_volume", "azure_disk",
-    "storageos", "projected", "scale_io", "csi", "ephemeral", "image",
+    "flex_volume", "config_map", "azure_file", "vsphere_volume", "photon_persistent_disk", "portworx_volume",
+    "azure_disk", "storageos", "projected", "scale_io", "csi", "ephemeral", "image",
 )
 """Fields of a pod's volume that say what it is, in the order in which Kubernetes looks at them."""
 volume_sources: Final = attrgetter(*VOLUME_SOURCES)
@@ -148,8 +148,10 @@ def _printed(nano: int, like: Quantity) -> Quantity:
 
 
 def containers_total(spec: PodSpec, limits: bool = False) -> dict[str, Quantity]:
-    """What the containers ask for together: the regular ones and the sidecars add up, an init container runs beside the sidecars
-    before it; the larger of both counts."""
+    """What the containers ask for together.
+
+    Regular containers and sidecars add up; an init container runs beside the sidecars before it; the larger counts.
+    """
     total: dict[str, Quantity] = {}
     for container in spec.containers:
         _add(total, _wanted(container, limits))

@@ -31,12 +31,7 @@ _UPDATABLE: Final = (
 
 
 def pod_errors(pod: Pod, shared: bool = False) -> list[str]:
-    """What is wrong with a new pod.
-
-    Parameters
-    ----------
-    shared : whether everything but volumes, hostname, subdomain and node is known to be well already.
-    """
+    """What is wrong with a new pod; `shared` says that all but its volumes and names is known to be well already."""
     spec = pod.spec
     errors = metadata_errors(pod, subdomain_name)
     errors += volumes_errors(spec.volumes, pod.metadata.name)
@@ -85,7 +80,7 @@ def pod_spec_errors(spec: PodSpec) -> list[str]:
 
 
 def pod_update_errors(pod: Pod, old: Pod) -> list[str]:
-    """What is wrong with a changed pod: images, deadline, more tolerations, and what a gated pod may still change (WL-13)."""
+    """What is wrong with a changed pod: only images, deadline and more tolerations are free (WL-13)."""
     errors = metadata_update_errors(pod.metadata, old.metadata)
     spec, before = pod.spec, old.spec
     if spec is before:
@@ -129,7 +124,8 @@ def _permitted(spec: PodSpec, before: PodSpec) -> PodSpec:
         "containers": tuple(
             evolve(was, image=now.image) for was, now in zip(before.containers, spec.containers, strict=True)),
         "init_containers": tuple(
-            evolve(was, image=now.image) for was, now in zip(before.init_containers, spec.init_containers, strict=True)),
+            evolve(was, image=now.image)
+            for was, now in zip(before.init_containers, spec.init_containers, strict=True)),
         "active_deadline_seconds": spec.active_deadline_seconds, "tolerations": spec.tolerations,
         "scheduling_gates": spec.scheduling_gates,
     }
@@ -152,7 +148,8 @@ def _permitted_affinity(spec: PodSpec, before: PodSpec) -> Any:
         return evolve(spec.affinity, pod_affinity=None, pod_anti_affinity=None)
     old = before.affinity.node_affinity
     if old is not None and old.required is not None:
-        terms, kept = new.required.node_selector_terms if new.required is not None else (), old.required.node_selector_terms
+        terms = new.required.node_selector_terms if new.required is not None else ()
+        kept = old.required.node_selector_terms
         narrowed = len(terms) == len(kept) and all(
             term.match_expressions[:len(was.match_expressions)] == was.match_expressions
             and term.match_fields[:len(was.match_fields)] == was.match_fields

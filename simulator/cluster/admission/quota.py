@@ -73,7 +73,7 @@ def quota_refusal(store: Store, obj: Object, old: Object | None) -> Refused | No
 
 
 def charge(store: Store, new: Object | None, old: Object | None) -> None:
-    """Bring the totals of the namespace's quotas up to date with a change of one object; writes the quotas that change."""
+    """Bring the totals of the namespace's quotas up to date with a change of one object."""
     known = new if new is not None else old
     if known is None or isinstance(known, ResourceQuota):
         return

@@ -1,4 +1,4 @@
-"""Volumes, claims and the classes of both: what is wrong with a new one, and which changes are refused (VB-15 to VB-19)."""
+"""Volumes and claims: what is wrong with a new one, and which changes are refused (VB-15 to VB-18)."""
 
 from __future__ import annotations
 
@@ -43,14 +43,15 @@ _ONE_SOURCE: Final = "may not specify more than 1 volume type"
 _BACKSTEPS: Final = "must not contain '..'"
 
 _SOURCES: Final = {
-    "host_path": "hostPath", "gce_persistent_disk": "gcePersistentDisk", "aws_elastic_block_store": "awsElasticBlockStore",
-    "glusterfs": "glusterfs", "flocker": "flocker", "nfs": "nfs", "rbd": "rbd", "quobyte": "quobyte", "cephfs": "cephFS",
-    "iscsi": "iscsi", "cinder": "cinder", "fc": "fc", "flex_volume": "flexVolume", "azure_file": "azureFile",
+    "host_path": "hostPath", "gce_persistent_disk": "gcePersistentDisk",
+    "aws_elastic_block_store": "awsElasticBlockStore", "glusterfs": "glusterfs", "flocker": "flocker", "nfs": "nfs",
+    "rbd": "rbd", "quobyte": "quobyte", "cephfs": "cephFS", "iscsi": "iscsi",
+    "cinder": "cinder", "fc": "fc", "flex_volume": "flexVolume", "azure_file": "azureFile",
     "vsphere_volume": "vsphereVolume", "photon_persistent_disk": "photonPersistentDisk",
     "portworx_volume": "portworxVolume", "azure_disk": "azureDisk", "scale_io": "scaleIO", "local": "local",
     "storageos": "storageos", "csi": "csi",
 }
-"""What a volume can be made of, and how the field is called in errors, in the order in which Kubernetes looks at them."""
+"""What a volume can be made of, as called in errors, in the order in which Kubernetes looks at the fields."""
 _sources_of: Final = attrgetter(*_SOURCES)
 
 
@@ -75,12 +76,12 @@ def volume_update_errors(volume: PersistentVolume, old: PersistentVolume) -> lis
             "spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation" + told))
     if spec.volume_mode != before.volume_mode:
         errors.append(invalid("volumeMode", spec.volume_mode, IMMUTABLE))
-    if before.node_affinity is not None and spec.node_affinity is not before.node_affinity:
-        if not _is_same_or_renamed(spec.node_affinity, before.node_affinity):
-            errors.append(invalid("nodeAffinity", spec.node_affinity,
-                                  "field is immutable, except for updating from beta label to GA"))
+    if before.node_affinity is not None and not _is_same_or_renamed(spec.node_affinity, before.node_affinity):
+        errors.append(invalid("nodeAffinity", spec.node_affinity,
+                              "field is immutable, except for updating from beta label to GA"))
     if before.volume_attributes_class_name is not None and spec.volume_attributes_class_name is None:
-        errors.append(forbidden_field("spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden"))
+        errors.append(forbidden_field(
+            "spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden"))
     return errors
 
 
@@ -99,7 +100,8 @@ def _volume_spec_errors(spec: PersistentVolumeSpec, old: PersistentVolumeSpec | 
     if old is None or spec.capacity is not old.capacity:
         errors += _capacity_errors(spec.capacity)
     if spec.persistent_volume_reclaim_policy not in _POLICIES:
-        errors.append(unsupported("spec.persistentVolumeReclaimPolicy", spec.persistent_volume_reclaim_policy, _POLICIES))
+        errors.append(unsupported(
+            "spec.persistentVolumeReclaimPolicy", spec.persistent_volume_reclaim_policy, _POLICIES))
     if old is None or spec.node_affinity is not old.node_affinity:
         errors += _affinity_errors(spec.node_affinity)
     errors += _source_errors(spec, old)
@@ -270,8 +272,8 @@ def claim_update_errors(claim: PersistentVolumeClaim, old: PersistentVolumeClaim
     permitted = evolve(before, **allowed)
     if spec != permitted:
         errors.append(forbidden_field(
-            "spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound "
-            "claims" + difference(permitted, spec)))
+            "spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for "
+            "bound claims" + difference(permitted, spec)))
     has = old.status.capacity.get("storage")
     if size is not None and old_size is not None and size < old_size and (has is not None and size <= has):
         errors.append(forbidden_field("spec.resources.requests.storage", "field can not be less than status.capacity"))
@@ -279,5 +281,6 @@ def claim_update_errors(claim: PersistentVolumeClaim, old: PersistentVolumeClaim
         errors.append(invalid("volumeMode", spec.volume_mode, IMMUTABLE))
     if before.volume_attributes_class_name is not None and not spec.volume_attributes_class_name:
         what = "nil" if spec.volume_attributes_class_name is None else "an empty string"
-        errors.append(forbidden_field("spec.volumeAttributesClassName", f"update from non-nil value to {what} is forbidden"))
+        errors.append(forbidden_field(
+            "spec.volumeAttributesClassName", f"update from non-nil value to {what} is forbidden"))
     return errors

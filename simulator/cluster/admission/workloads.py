@@ -65,7 +65,8 @@ def _set_spec_errors(spec: StatefulSetSpec) -> list[str]:
     """Template hostname, subdomain, volumes and containers are not looked at: the pods' creation does that (WL-8)."""
     errors: list[str] = []
     if spec.pod_management_policy not in ("OrderedReady", "Parallel"):
-        errors.append(invalid("spec.podManagementPolicy", spec.pod_management_policy, "must be 'OrderedReady' or 'Parallel'"))
+        errors.append(invalid(
+            "spec.podManagementPolicy", spec.pod_management_policy, "must be 'OrderedReady' or 'Parallel'"))
     errors += _strategy_errors(spec)
     keep = spec.persistent_volume_claim_retention_policy
     if keep is not None:

@@ -29,7 +29,8 @@ def rejection(pod: Pod, node: Node, view: View) -> Rejection | None:
     if lacking is not None:
         return lacking
     if not RequiredNodes.of(pod).allows(node):
-        return Rejection("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+        message = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+        return Rejection("NodeAffinity", message)
     ports = host_ports(pod)
     if ports and any(_clash(mine, theirs) for mine in ports for other in others for theirs in host_ports(other)):
         return Rejection(

@@ -1,8 +1,8 @@
 """What pods write and read: volumes with contents, the nodes' own disks, and pressure on them (WL §12).
 
-A volume of a driver or of the network has a true size. A local volume is a directory on its node's disk unless it is known
-to be a filesystem of its own: its capacity is only a number to match claims with (WL-12), and all such directories, all
-emptyDirs and all containers of a node share one free space (WL-162).
+A volume of a driver or of the network has a true size. A local volume is a directory on its node's disk unless it is
+known to be a filesystem of its own: its capacity is only a number to match claims with (WL-12), and all such
+directories, all emptyDirs and all containers of a node share one free space (WL-162).
 """
 
 from __future__ import annotations
@@ -204,9 +204,8 @@ def write_data(config: KubeletConfig, what: WriteData, view: View) -> Flow:
     is_full = place.limit is not None and used(data) + grows > place.limit
     if place.on_node and node is not None and grows > available(config, node, view):
         is_full = True
-    yield Tell(Note(
-        "write", what.pod, _written(what, place, size, NO_SPACE if is_full else WRITTEN), "WL-162" if place.on_node else ""
-    ))
+    outcome = _written(what, place, size, NO_SPACE if is_full else WRITTEN)
+    yield Tell(Note("write", what.pod, outcome, "WL-162" if place.on_node else ""))
     if is_full:
         return DONE
     if place.disk is not None:
@@ -262,9 +261,10 @@ def disks_of(volume: PersistentVolume, view: View) -> tuple[DiskKey, ...]:
             continue
         if disk.kind == "dir":
             node = view.get(Node, disk.where)
+            labels = node.metadata.labels if node is not None else {}
             affinity = volume.spec.node_affinity
             required = affinity.required if affinity is not None else None
-            if node is not None and required is not None and not node_selector_matches(required, node.metadata.labels, None):
+            if node is not None and required is not None and not node_selector_matches(required, labels, None):
                 continue
         found.append(disk)
     return tuple(found)

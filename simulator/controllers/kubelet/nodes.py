@@ -11,12 +11,11 @@ from simulator.api.meta import Key, ObjectMeta, evolve
 from simulator.api.policy import Lease, LeaseSpec
 from simulator.cluster.component import View
 from simulator.controllers.kubelet.admission import is_critical
-from simulator.controllers.kubelet.config import LEASE_RENEWAL, PRESSURE_HOLD, KubeletConfig
+from simulator.controllers.kubelet.config import LEASE_RENEWAL, PRESSURE_HOLD, Behaviour, KubeletConfig
 from simulator.controllers.kubelet.disks import available, bytes_text, capacity_of, evict, scratch_used
 from simulator.controllers.kubelet.memory import (
     ALIVE,
     Behaves,
-    Behaviour,
     KubeletMemory,
     NodeChanged,
     NodeWork,
@@ -279,8 +278,7 @@ def _relieve(config: KubeletConfig, node: Node, work: NodeWork, free: int, view:
     chosen = yield Choose("eviction", key, tuple(pod.key for pod in victims))
     victim = next(pod for pod in victims if pod.key == chosen)
     message = _message(config, victim, free, capacity, view)
-    for told in evict(victim, message):
-        yield told
+    yield from evict(victim, message)
     return DONE
 
 

@@ -1,7 +1,7 @@
 """A pod on its node: admitted, started, kept running, ended (WL §11).
 
-Each sync looks at the pod and at what is remembered of it, takes it one stage further, and ends; what takes time is slept
-through at the end of a sync, and the next stage is entered by a new one, which sees what has happened meanwhile.
+Each sync looks at the pod and at what is remembered of it, takes it one stage further, and ends; what takes time is
+slept through at the end of a sync, and the next stage is entered by a new one, which sees what has happened meanwhile.
 
     admitted ─▶ started ─▶ running ─▶ stopping ─▶ stopped ─▶ ended ─▶ (object removed)
         └▶ waiting ─┘  ▲       └▶ backoff ─┐
@@ -165,7 +165,7 @@ def _begin(config: KubeletConfig, pod: Pod, view: View) -> Flow:
 
 
 def _look_again(config: KubeletConfig, pod: Pod, work: PodWork, view: View) -> Flow:
-    """A waiting pod: is what it waits for there, and would the kubelet try now?"""
+    """A waiting pod goes on if what it waits for is there, when the kubelet would try again."""
     now = view.now
     problem = find_problem(pod, view.get(Node, pod.spec.node_name), view)
     if problem is not None:
@@ -190,7 +190,8 @@ def _report_problem(config: KubeletConfig, pod: Pod, problem: Problem, now: Micr
     if not config.reports:
         return
     if problem.kind == "image":  # only this one shows in the status (WL-175)
-        yield Patch(pod.key, status.blocked, (now, problem.reason, problem.message), "status", pod.metadata.uid, "WL-146")
+        arguments = (now, problem.reason, problem.message)
+        yield Patch(pod.key, status.blocked, arguments, "status", pod.metadata.uid, "WL-146")
         yield Tell(Emit(pod.key, "Normal", "BackOff", problem.message.partition(":")[0], SOURCE))
         return
     yield Tell(Emit(pod.key, "Warning", problem.reason, problem.message, SOURCE))
@@ -227,8 +228,9 @@ def _post_running(config: KubeletConfig, pod: Pod, work: PodWork, view: View) ->
     answer = yield Patch(key, status.running, (now, began, ready, work.restarts, last), "status", uid, "WL-151")
     if isinstance(answer, Refused):
         return _outcome(answer)
+    ready_since = now if ready else None
     yield _change(
-        pod, stage=RUNNING, started_at=began, ready_from=work.ready_from, ready_since=now if ready else None, problem=None
+        pod, stage=RUNNING, started_at=began, ready_from=work.ready_from, ready_since=ready_since, problem=None
     )
     if config.reports:
         for container in pod.spec.containers:
@@ -241,7 +243,7 @@ def _post_running(config: KubeletConfig, pod: Pod, work: PodWork, view: View) ->
 
 
 def _keep(config: KubeletConfig, pod: Pod, work: PodWork, view: View) -> Flow:
-    """A running pod: has it crashed, and is it Ready as it should be?"""
+    """See that a running pod is Ready as it should be, and whether its containers have exited."""
     key, uid, now = pod.key, pod.metadata.uid, view.now
     behaviour, since = view.memory.behaviour(key)
     if behaviour.crash_after is not None and now >= _crash_time(work, behaviour, since):
@@ -357,8 +359,9 @@ def _crash(config: KubeletConfig, pod: Pod, work: PodWork, behaviour: Behaviour,
         last = ContainerStateTerminated(
             exit_code=code, reason="Error" if code else "Completed", started_at=work.started_at, finished_at=now
         )
-        arguments_ = (now, wait // SECOND, work.restarts, last)
-        answer = yield Patch(key, status.backing_off, arguments_, "status", uid, "WL-155")
+        answer = yield Patch(
+            key, status.backing_off, (now, wait // SECOND, work.restarts, last), "status", uid, "WL-155"
+        )
         if isinstance(answer, Refused):
             return _outcome(answer)
         if config.reports:

@@ -1,4 +1,4 @@
-"""What keeps a kubelet from mounting a pod's volumes (VB-182, VB-183, WL-104, WL-147 to WL-149), and when it tries again."""
+"""What keeps a kubelet from mounting a pod's volumes (VB-182, VB-183, WL-104, WL-147 to WL-149), and its attempts."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def _usable_volume(namespace: str, claim_name: str, view: View) -> PersistentVol
 def _unusable(pod: Pod, volume: Volume, claim_name: str, why: str) -> Problem:
     claims = " ".join(one.name for one in pod.spec.volumes if claim_of(pod, one) is not None)
     message = (f"Unable to attach or mount volumes: unmounted volumes=[{claims}], unattached volumes=[], "
-               f"failed to process volumes=[{volume.name}]: error processing PVC {pod.metadata.namespace}/{claim_name}: "
-               f"{why}")
+               f"failed to process volumes=[{volume.name}]: error processing PVC "
+               f"{pod.metadata.namespace}/{claim_name}: {why}")
     return Problem("sync", "FailedMount", message)
 
 
@@ -107,12 +107,13 @@ def _is_in_use(pod: Pod, volume: PersistentVolume, view: View) -> bool:
     reference = volume.spec.claim_ref
     if reference is None:
         return False
+    node = pod.spec.node_name
     for other in view.by("pods-by-claim", (reference.namespace, reference.name)):
         work = memory.pods.get(other.key)
-        if work is not None and work.uid != pod.metadata.uid and work.node == pod.spec.node_name and work.stage in ALIVE:
+        if work is not None and work.uid != pod.metadata.uid and work.node == node and work.stage in ALIVE:
             return True
     return any(
-        left.node == pod.spec.node_name and left.key.namespace == reference.namespace and reference.name in left.claims
+        left.node == node and left.key.namespace == reference.namespace and reference.name in left.claims
         and (left.until is None or left.until > view.now)
         for left in memory.leftovers.values()
     )

@@ -29,7 +29,6 @@ MAX_BATCH: Final = 500
 IN_FLIGHT: Final = 8
 """How many calls of a batch are under way at once, so that any of them may come first."""
 
-
 Act: TypeAlias = Callable[[Replica], Steps[tuple[bool, Failure | None]]]
 """What a phase does about one pod; returns whether an ordered set has to end its sync here, and what went wrong."""
 
@@ -240,13 +239,12 @@ def control(sync: Sync, pods: Sequence[Member], versions: Versions, *, gate: boo
     sts, now, ordinals = sync.sts, sync.now, sync.sts.ordinals
     present = dict(pods)
     replicas = [replica_of(sts, ordinal, present.get(ordinal), now) for ordinal in ordinals]
-    condemned = [replica_of(sts, ordinal, pod, now) for ordinal, pod in pods if ordinal not in ordinals and ordinal >= 0]
-    condemned.sort(key=lambda each: -each.ordinal)
+    beyond = [replica_of(sts, ordinal, pod, now) for ordinal, pod in pods if ordinal not in ordinals]
+    condemned = sorted((each for each in beyond if each.ordinal >= 0), key=lambda each: -each.ordinal)
     first = next((each.name for part in (replicas, reversed(condemned)) for each in part if each.is_unavailable), "")
     # What this sync does to pods is not counted before a later one sees it (WL-70). Members that are ignored (WL-19)
     # are counted only while the set is being deleted.
-    ignored = [replica_of(sts, ordinal, pod, now) for ordinal, pod in pods if ordinal < 0 and sts.metadata.is_terminating]
-    status = count(sts, (*replicas, *condemned, *ignored), versions)
+    status = count(sts, (*replicas, *(beyond if sts.metadata.is_terminating else condemned)), versions)
     return Control(sync, versions, replicas, condemned, first, status, _max_unavailable(sts) if gate else None)
 
 

@@ -69,7 +69,7 @@ def revision_hash(data: RevisionData, collision_count: int) -> str:
     --------
     >>> template = TemplatePatch(metadata=ObjectMeta(labels={"app": "web"}), patch="replace")
     >>> revision_hash(RevisionData(spec=TemplateHolder(template=template)), 0)
-    '5ff9f5c7c6'
+    '7c75489b6c'
     """
     value = 0x811C9DC5
     for byte in msgspec.json.encode(encode(data), order="sorted") + str(collision_count).encode():

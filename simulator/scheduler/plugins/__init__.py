@@ -1,8 +1,8 @@
 """The scheduler's plug-ins, in Kubernetes' default order and with its default weights (SC-1).
 
 SchedulingGates, PrioritySort and DefaultBinder are part of the queue and the cycle. DynamicResources and
-NodeDeclaredFeatures have nothing to say about pods without resource claims and declared features, which are not simulated;
-the one trace that DynamicResources leaves is in the messages (SC-120, SC-127).
+NodeDeclaredFeatures have nothing to say about pods without resource claims and declared features, which are not
+simulated; the one trace that DynamicResources leaves is in the messages (SC-120, SC-127).
 """
 
 from __future__ import annotations

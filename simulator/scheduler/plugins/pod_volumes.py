@@ -1,7 +1,7 @@
-"""What a pod's claims need on a node: bound volumes in reach, free ones to take, or room to provision (VB-129 to VB-139).
+"""What a pod's claims need on a node: bound volumes in reach, free ones to take, or room to provision (VB-129).
 
-Everything that does not depend on the node is worked out once for a pod: which volumes each claim could take, filed by the
-node label that reaches them, so that a node costs a dictionary look-up and not a walk over the volumes of the class.
+Everything that does not depend on the node is worked out once for a pod: which volumes each claim could take, filed by
+the node label that reaches them, so that a node costs a dictionary look-up and not a walk over the volumes of the class.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """VolumeBinding: which nodes have what the pod's claims need, and what to write for the chosen one (SC-66, VB-123).
 
 **Ties.** Kubernetes draws the order of a class's volumes anew in each scheduling cycle and takes the first of several
-equally small ones (VB-33). This plug-in never draws. `filter` takes the first in list order, which is right as long as the
-choice cannot change whether a node is feasible; then only the chosen node's ties are worth asking about:
+equally small ones (VB-33). This plug-in never draws. `filter` takes the first in list order, which is right as long as
+the choice cannot change whether a node is feasible; then only the chosen node's ties are worth asking about:
 
     chosen: dict[Key, Key] = {}
     while (tie := (plan := plugin.plan(state, pod, node, chosen)).next_tie(chosen)) is not None:
@@ -10,8 +10,9 @@ choice cannot change whether a node is feasible; then only the chosen node's tie
 
 Each answer can change the ties of the claims after it, so they are asked one at a time. Where `ties_matter(state)` is
 true, a choice for one claim could leave another without a volume; then the cycle has to ask before it filters, node by
-node, and hand the answers back with ``state = plugin.settle(state, node_name, chosen)``, which `filter` and `plan` follow
-from then on. A claim with several volumes reserved for it has the same tie on every node: break it once, for `EVERY_NODE`.
+node, and hand the answers back with ``state = plugin.settle(state, node_name, chosen)``, which `filter` and `plan`
+follow from then on. A claim with several volumes reserved for it has the same tie on every node: break it once, for
+`EVERY_NODE`.
 
 **Writes.** `volume_writes(plan, node)` gives the objects that PreBind writes, in order (VB-146); `assumptions` those
 that Reserve assumes (VB-142). A plan without either has nothing to wait for.
@@ -63,7 +64,9 @@ __all__ = ["EVERY_NODE", "NAME", "PodVolumes", "Tie", "VolumeBinding", "VolumePl
 NAME: Final = "VolumeBinding"
 UNBOUND_IMMEDIATE: Final = unresolvable(NAME, "pod has unbound immediate PersistentVolumeClaims")
 DEFAULT_SHAPE: Final[Shape] = ((0, 10), (100, 0))
-_FREQUENT: Final[dict[tuple[str, ...], Status]] = {reasons: unresolvable(NAME, *reasons) for reasons in [(OUT_OF_REACH,), (NO_VOLUME,)]}
+_FREQUENT: Final[dict[tuple[str, ...], Status]] = {
+    reasons: unresolvable(NAME, *reasons) for reasons in [(OUT_OF_REACH,), (NO_VOLUME,)]
+}
 
 
 class VolumeBinding(ScoreDefaults, FilterDefaults, Struct, frozen=True):
@@ -226,7 +229,7 @@ def _requested(claim: PersistentVolumeClaim) -> int:
 
 
 def reserved_for(volume: PersistentVolume, claim: PersistentVolumeClaim) -> PersistentVolume:
-    """The volume with a full reference to the claim, marked as a controller's doing unless it referred to it (VB-142)."""
+    """The volume with a full reference to the claim; marked as a controller's doing unless it had one (VB-142)."""
     reference = volume.spec.claim_ref
     changed = volume
     if reference is None or not refers(volume, claim) or reference.uid != claim.metadata.uid:

@@ -1,0 +1,59 @@
+"""Puts a cluster together: every component, as one Kubernetes 1.36 control plane and its machines have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from simulator.cluster.component import Component
+from simulator.controllers import node_lifecycle, pod_gc
+from simulator.controllers.disruption import DisruptionController
+from simulator.controllers.garbage_collector import GarbageCollector
+from simulator.controllers.kubelet import LATENCIES as KUBELET
+from simulator.controllers.kubelet import Kubelet, KubeletConfig
+from simulator.controllers.namespace import NamespaceController
+from simulator.controllers.node_lifecycle import NodeLifecycle
+from simulator.controllers.pod_gc import PodGC
+from simulator.controllers.protection import ProtectionController
+from simulator.controllers.provisioner import ExternalProvisioner
+from simulator.controllers.statefulset import StatefulSetController
+from simulator.controllers.storage_driver import StorageDriver
+from simulator.controllers.taint_eviction import TaintEviction
+from simulator.controllers.volume_binder import VolumeBinder
+from simulator.latency import DEFAULTS, Latency
+from simulator.scheduler.component import Scheduler
+
+
+def control_plane(
+    drivers: Mapping[str, StorageDriver] | None = None, kubelets: KubeletConfig | None = None
+) -> tuple[Component, ...]:
+    """The components in their fixed order, which is the natural order of what happens at one moment.
+
+    Parameters
+    ----------
+    drivers : external provisioners that behave otherwise than by default, by name.
+    kubelets : what all kubelets have in common.
+    """
+    return (
+        StatefulSetController(),
+        VolumeBinder(),
+        ExternalProvisioner(drivers),
+        ProtectionController(),
+        Scheduler(),
+        Kubelet(kubelets),
+        NodeLifecycle(),
+        TaintEviction(),
+        PodGC(),
+        DisruptionController(),
+        GarbageCollector(),
+        NamespaceController(),
+    )
+
+
+LATENCIES: Mapping[str, Latency] = {
+    **DEFAULTS,
+    **KUBELET,
+    **node_lifecycle.LATENCIES,
+    **pod_gc.LATENCIES,
+}
+"""Every latency by point, at Kubernetes' own or a typical value."""
+

@@ -1,0 +1,290 @@
+"""Why nodes refuse a pod: a clause for each plug-in of the scheduler, with the objects that stand in the way.
+
+The plug-in and its reasons are those of the pod's last attempt; the objects are those of the last state. Where they do
+not bear the reason out any more, Kubernetes' own words are quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from simulator.api.core import Node, PersistentVolume, Pod, Taint
+from simulator.binding.names import SELECTED_NODE
+from simulator.binding.reference import affinity_matches, class_of, is_fully_bound
+from simulator.explain.evidence import Evidence
+from simulator.explain.why_claim import volumes_on
+from simulator.explain.words import domain, listing, node_terms_text, selector_text, short, taint_text
+from simulator.scheduler.plugins.inter_pod_affinity import Term, namespace_labels, pod_affinity, pod_anti_affinity
+from simulator.scheduler.plugins.node_affinity import RequiredNodes
+from simulator.scheduler.plugins.node_ports import ports_conflict
+from simulator.scheduler.plugins.pod_topology_spread import PodTopologySpread, Spread
+from simulator.scheduler.plugins.pod_volumes import NO_SPACE, NO_SUCH_VOLUME, OUT_OF_REACH
+from simulator.scheduler.plugins.taint_toleration import HARD_EFFECTS, tolerates
+from simulator.scheduler.resources import CPU, host_ports, pod_requests
+
+_PLURALS: Final = {"is": "are", "has": "have", "runs": "run", "lies": "lie", "does": "do", "cannot": "cannot"}
+_HEADS: Final = 3
+"""So many nodes with a reason of their own are spelled out."""
+
+
+class Clause(Struct, frozen=True):
+    """Why one node refuses: "node2 " + verb + " " + rest, and what holds for all nodes refused for this: ", and " + tail."""
+
+    verb: str
+    rest: str
+    tail: str = ""
+
+
+def clauses(evidence: Evidence, pod: Pod, refusals: Mapping[str, Sequence[str]]) -> list[str]:
+    """What the nodes say to a pod, nodes with the same reason taken together."""
+    groups: dict[str, dict[tuple[str, str], list[str]]] = {}
+    for name, (plugin, _, *reasons) in refusals.items():
+        node = evidence.state.get(Node, name)
+        clause = None
+        if node is not None and plugin in _PLUGINS:
+            clause = _PLUGINS[plugin](evidence, pod, node, reasons)
+        elif node is None:
+            clause = Clause("is", "not in the cluster any more")
+        clause = clause or Clause("is", f"refused by {plugin}: {', '.join(reasons)}")
+        group = groups.setdefault(clause.tail or f"{plugin} {clause.verb}", {})
+        group.setdefault((clause.verb, clause.rest), []).append(name)
+    return [_sentence(tail, heads) for tail, heads in groups.items()]
+
+
+def _sentence(tail: str, heads: Mapping[tuple[str, str], Sequence[str]]) -> str:
+    said = [f"{listing(nodes)} {_verb(verb, nodes)} {rest}" for (verb, rest), nodes in heads.items()]
+    if len(said) > _HEADS + 1:
+        rest_of = sum(len(nodes) for nodes in list(heads.values())[_HEADS:])
+        said = [*said[:_HEADS], f"and so on for {rest_of} more nodes"]
+    is_tail = " " in tail and tail.partition(" ")[0] not in _PLUGINS
+    return ", ".join(said) + (f", and {tail}" if is_tail else "")
+
+
+def _verb(verb: str, nodes: Sequence[str]) -> str:
+    first, space, rest = verb.partition(" ")
+    return (_PLURALS.get(first, first) if len(nodes) > 1 else first) + space + rest
+
+
+# --- the node itself ------------------------------------------------------------------------------------------------
+
+
+def _unschedulable(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    return Clause("is", "cordoned") if node.spec.unschedulable else None
+
+
+def _node_name(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    return Clause("is", f"not the node that {short(pod)} names")
+
+
+_TAINTS: Final = {
+    "node.kubernetes.io/not-ready": "not ready",
+    "node.kubernetes.io/unreachable": "unreachable: its kubelet has gone silent",
+    "node.kubernetes.io/unschedulable": "cordoned",
+    "node.kubernetes.io/disk-pressure": "short of disk space",
+    "node.kubernetes.io/memory-pressure": "short of memory",
+    "node.kubernetes.io/pid-pressure": "short of process ids",
+    "node.kubernetes.io/network-unavailable": "without a network",
+    "node-role.kubernetes.io/control-plane": "a control plane node",
+}
+
+
+def untolerated(pod: Pod, node: Node) -> Taint | None:
+    """The first taint that keeps the pod away (SC-53)."""
+    return next((taint for taint in node.spec.taints
+                 if taint.effect in HARD_EFFECTS and not tolerates(pod.spec.tolerations, taint)), None)
+
+
+def _taint(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    taint = untolerated(pod, node)
+    if taint is None:
+        return None
+    if taint.key in _TAINTS:
+        return Clause("is", f"{_TAINTS[taint.key]} (taint {taint_text(taint)})")
+    return Clause("has", f"the taint {taint_text(taint)}", f"{short(pod)} does not tolerate it")
+
+
+def _node_affinity(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    required = RequiredNodes.of(pod)
+    wanted = [f"{key}={value}" for key, value in required.selector if node.metadata.labels.get(key) != value]
+    if not wanted and required.affinity is not None:
+        terms = required.affinity.node_selector_terms
+        wanted = [node_terms_text([(*term.match_expressions, *term.match_fields) for term in terms])]
+    return Clause("does not match", f"what {short(pod)} asks of a node: {', '.join(wanted)}") if wanted else None
+
+
+def _ports(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    for want in host_ports(pod):
+        for other in evidence.state.by("pods-by-node", node.name):
+            if other.key != pod.key and ports_conflict((want,), host_ports(other)):
+                return Clause("has", f"port {want.port}/{want.protocol} taken by {short(other)}",
+                              f"{short(pod)} asks for that port of its node")
+    return None
+
+
+def _resources(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    info = evidence.snapshot.node(node.name)
+    if info is None:
+        return None
+    wanted = pod_requests(pod)
+    has: list[str] = []
+    asks: list[str] = []
+    for reason in reasons:
+        name = reason.removeprefix("Insufficient ")
+        if reason == "Too many pods":
+            has.append(f"{len(info.pods)} pods already, of {info.allocatable.get('pods', 0)} that it may run")
+        elif name != reason:
+            whole, free = info.allocatable.get(name, 0), info.allocatable.get(name, 0) - info.requested.get(name, 0)
+            if wanted.get(name, 0) <= free:
+                return None
+            left = f"{_amount(name, max(0, free))} of {_amount(name, whole)} {name} left"
+            has.append(left if wanted.get(name, 0) <= whole else f"only {_amount(name, whole)} {name} in all")
+            asks.append(f"{_amount(name, wanted.get(name, 0))} {name}")
+    if not has:
+        return None
+    return Clause("has", " and ".join(has), f"{short(pod)} asks for {' and '.join(asks)}" if asks else "")
+
+
+def _amount(name: str, amount: int) -> str:
+    if name == CPU:
+        return f"{amount // 1000}" if amount % 1000 == 0 else f"{amount}m"
+    if name in ("memory", "ephemeral-storage"):
+        for suffix, size in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
+            if amount % size == 0 and amount:
+                return f"{amount // size}{suffix}"
+    return str(amount)
+
+
+# --- volumes --------------------------------------------------------------------------------------------------------
+
+
+def _volume_binding(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    if OUT_OF_REACH in reasons:
+        for name, claim in evidence.claims_of(pod):
+            volume = evidence.state.get(PersistentVolume, claim.spec.volume_name) if claim is not None else None
+            if volume is not None and not affinity_matches(volume, node.metadata.labels):
+                return Clause("cannot reach", f"{volume.name}, the volume of {name}")
+    for name, claim in evidence.claims_of(pod):
+        if claim is None or is_fully_bound(claim):
+            continue
+        wanted = claim.metadata.annotations.get(SELECTED_NODE)
+        if wanted is not None and wanted != node.name:
+            return Clause("is", f"not {wanted}, for which the volume of {name} is to be made")
+        if NO_SPACE in reasons:
+            return Clause("has", f"not enough free storage of class {class_of(claim)} for {name}")
+        return Clause("has", volumes_on(evidence, claim, node), f"{short(pod)} needs one for its claim {name}")
+    return Clause("is", "without reach of a volume that exists") if NO_SUCH_VOLUME in reasons else None
+
+
+def _volume_restrictions(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    for name, claim in evidence.claims_of(pod):
+        if claim is not None and "ReadWriteOncePod" in claim.spec.access_modes:
+            others = [short(user) for user in evidence.users_of(claim) if user.key != pod.key and user.spec.node_name]
+            if others:
+                return Clause("is", "not looked at further",
+                              f"claim {name} is for one pod at a time (ReadWriteOncePod) and {listing(others)} uses it")
+    return None
+
+
+def _volume_limits(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    return Clause("has", "as many volumes attached as its driver allows")
+
+
+def _volume_zone(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    for name, claim in evidence.claims_of(pod):
+        volume = evidence.state.get(PersistentVolume, claim.spec.volume_name) if claim is not None else None
+        for key, value in (volume.metadata.labels if volume is not None else {}).items():
+            if key.endswith(("/zone", "/region")) and node.metadata.labels.get(key, "") not in value.split("__"):
+                return Clause("lies", f"outside {key}={value}", f"that is where the volume of {name} lies")
+    return None
+
+
+# --- other pods -----------------------------------------------------------------------------------------------------
+
+
+def _spread(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    spread = PodTopologySpread().pre_filter(pod, evidence.snapshot).state
+    if not isinstance(spread, Spread):
+        return None
+    for position, constraint in enumerate(spread.constraints):
+        here = node.metadata.labels.get(constraint.key)
+        matching = selector_text(constraint.selector)
+        if here is None:
+            return Clause("has", f"no label {constraint.key}", f"{short(pod)} must be spread over it")
+        found, least = spread.counts[position].get(here, 0), spread.least[position]
+        if found + spread.own[position] - least > constraint.max_skew:
+            where = domain(constraint.key)
+            head = f"{found} pods with {matching}" + ("" if where == "node" else f" in its {where} {here}")
+            return Clause("has", head, f"the emptiest {where} has {least}, so that one more would break the spread of at "
+                          f"most {constraint.max_skew} (maxSkew)")
+    return None
+
+
+def _affinity(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
+    """Own affinity, own anti-affinity, and that of the pods already there (SC-82)."""
+    view = evidence.snapshot.view
+    name = short(pod)
+    said = " ".join(reasons)
+    if "pod affinity rules" in said:
+        for term in pod_affinity(pod).required:
+            where = domain(term.topology_key)
+            wanted = selector_text(term.label_selector)
+            if term.topology_key not in node.metadata.labels:
+                return Clause("has", f"no label {term.topology_key}", f"{name} must share a {where} with {wanted}")
+            peers = Term.of(term, pod).resolved(view)
+            if not any(peers.matches(other, {}) for other in _in_domain(evidence, node, term.topology_key)):
+                return Clause("has", f"no pod with {wanted}" + ("" if where == "node" else f" in its {where}"),
+                              f"{name} must share a {where} with one")
+        return None
+    if "existing pods" in said:
+        labels = namespace_labels(pod.metadata.namespace, view)
+        for other, topology_key, selector in _opponents(evidence, pod, node, labels):
+            return _apart(node, topology_key, [other], f"{short(other)} may not share a {domain(topology_key)} with "
+                          f"{selector}")
+        return None
+    for term in pod_anti_affinity(pod).required:
+        own = Term.of(term, pod).resolved(view)
+        others = [other for other in _in_domain(evidence, node, term.topology_key)
+                  if other.key != pod.key and own.matches(other, {})]
+        if others:
+            return _apart(node, term.topology_key, others, f"{name} may not share a {domain(term.topology_key)} with "
+                          f"{selector_text(term.label_selector)}")
+    return None
+
+
+def _apart(node: Node, topology_key: str, others: Sequence[Pod], tail: str) -> Clause:
+    names = listing(short(other) for other in others)
+    if domain(topology_key) == "node":
+        return Clause("already runs", names, tail)
+    where = f"{domain(topology_key)} {node.metadata.labels.get(topology_key, '')}"
+    return Clause("lies in", f"{where}, where {names} {'runs' if len(others) == 1 else 'run'} already", tail)
+
+
+def _opponents(evidence: Evidence, pod: Pod, node: Node, labels: Mapping[str, str]) -> Iterable[tuple[Pod, str, str]]:
+    for term_owner in evidence.state.list(Pod):
+        for term in pod_anti_affinity(term_owner).required:
+            if term_owner.key != pod.key and term_owner.spec.node_name and Term.of(term, term_owner).matches(pod, labels) \
+                    and term_owner in _in_domain(evidence, node, term.topology_key):
+                yield term_owner, term.topology_key, selector_text(term.label_selector)
+
+
+def _in_domain(evidence: Evidence, node: Node, topology_key: str) -> list[Pod]:
+    """The pods on all nodes that share the node's value of a label, finished ones left out."""
+    value = node.metadata.labels.get(topology_key)
+    if value is None:
+        return []
+    return [
+        pod for other in evidence.nodes if other.metadata.labels.get(topology_key) == value
+        for pod in evidence.state.by("pods-by-node", other.name) if not pod.is_finished
+    ]
+
+
+_PLUGINS: Final[dict[str, Callable[[Evidence, Pod, Node, Sequence[str]], Clause | None]]] = {
+    "NodeUnschedulable": _unschedulable, "NodeName": _node_name, "TaintToleration": _taint,
+    "NodeAffinity": _node_affinity, "NodePorts": _ports, "NodeResourcesFit": _resources,
+    "VolumeRestrictions": _volume_restrictions, "NodeVolumeLimits": _volume_limits, "VolumeBinding": _volume_binding,
+    "VolumeZone": _volume_zone, "PodTopologySpread": _spread, "InterPodAffinity": _affinity,
+}
+"""What explains a refusal of each plug-in; None where the last state does not bear it out."""

@@ -1,0 +1,109 @@
+"""The objects that a run begins with, gathered from files, objects written in place, and generators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from msgspec import Struct
+
+from simulator.api.core import Node
+from simulator.api.meta import Key, with_meta
+from simulator.errors import ManifestError
+from simulator.manifests.load import Loaded, Manifests, NotSimulated, WithoutEffect, load, parse_object
+from simulator.manifests.origin import Origin
+
+
+class Initial(Struct, frozen=True):
+    """Objects in the order in which they are applied, and what was found beside them.
+
+    Attributes
+    ----------
+    files : the files and folders that were read.
+    """
+
+    objects: tuple[Loaded, ...] = ()
+    not_simulated: tuple[NotSimulated, ...] = ()
+    without_effect: tuple[WithoutEffect, ...] = ()
+    warnings: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def open_nodes(self) -> list[str]:
+        """Names of the nodes that neither a taint nor a cordon closes."""
+        return [
+            item.obj.metadata.name
+            for item in self.objects
+            if isinstance(item.obj, Node)
+            and not item.obj.spec.unschedulable
+            and not any(taint.effect != "PreferNoSchedule" for taint in item.obj.spec.taints)
+        ]
+
+
+def from_sources(sources: Sequence[str], stdin: TextIO | None = None, namespace: str = "default") -> Initial:
+    """Objects of files, folders and standard input; those without a namespace get `namespace`.
+
+    Raises
+    ------
+    ManifestError
+        One line for each error.
+    """
+    return _placed(load(sources, stdin), namespace, tuple(source for source in sources if source != "-"))
+
+
+def from_plain(objects: Iterable[dict[str, Any]], origin: Origin, namespace: str = "default") -> Initial:
+    """Objects that are plain data already: written in a scenario file, or generated.
+
+    Raises
+    ------
+    ManifestError
+        One line for each error.
+    """
+    taken = [parse_object(raw, origin) for raw in objects]
+    return _placed(
+        Manifests(
+            objects=tuple(item for item in taken if isinstance(item, Loaded)),
+            not_simulated=tuple(item for item in taken if isinstance(item, NotSimulated)),
+        ),
+        namespace,
+        (),
+    )
+
+
+def _placed(manifests: Manifests, namespace: str, files: tuple[str, ...]) -> Initial:
+    objects = tuple(
+        item._replace(obj=with_meta(item.obj, namespace=namespace))
+        if item.obj.NAMESPACED and not item.obj.metadata.namespace
+        else item
+        for item in manifests.objects
+    )
+    return Initial(objects, manifests.not_simulated, manifests.without_effect, manifests.warnings, files)
+
+
+def together(parts: Sequence[Initial]) -> Initial:
+    """All parts in order.
+
+    Raises
+    ------
+    ManifestError
+        If an object is given twice; names both places.
+    """
+    places: dict[Key, Loaded] = {}
+    for item in (item for part in parts for item in part.objects):
+        first = places.setdefault(item.obj.key, item)
+        if first is not item:
+            raise ManifestError(
+                f'{item.origin}: {item.obj.KIND} "{item.obj.metadata.name}" is given twice; it stands at {first.origin} too. '
+                "Remove one of them, or give it another name or namespace."
+            )
+    effects: dict[str, WithoutEffect] = {}
+    for effect in (effect for part in parts for effect in part.without_effect):
+        known = effects.get(effect.field)
+        effects[effect.field] = effect if known is None else known._replace(count=known.count + effect.count)
+    return Initial(
+        tuple(places.values()),
+        tuple(item for part in parts for item in part.not_simulated),
+        tuple(effects.values()),
+        tuple(warning for part in parts for warning in part.warnings),
+        tuple(file for part in parts for file in part.files),
+    )
