@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from simulator.cluster.component import Component
 from simulator.controllers import node_lifecycle, pod_gc
-from simulator.controllers.disruption import DisruptionController
+from simulator.controllers.disruption import Disruption
 from simulator.controllers.garbage_collector import GarbageCollector
 from simulator.controllers.kubelet import LATENCIES as KUBELET
 from simulator.controllers.kubelet import Kubelet, KubeletConfig
@@ -43,7 +43,7 @@ def control_plane(
         NodeLifecycle(),
         TaintEviction(),
         PodGC(),
-        DisruptionController(),
+        Disruption(),
         GarbageCollector(),
         NamespaceController(),
     )

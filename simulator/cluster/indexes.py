@@ -26,6 +26,11 @@ def _controller(obj: Object) -> Iterable[str]:
     return (owner.uid,) if owner is not None else ()
 
 
+def _owners(obj: Object) -> Iterable[str]:
+    references = obj.metadata.owner_references
+    return [owner.uid for owner in references] if references else ()
+
+
 def _orphan(obj: Object) -> Iterable[str]:
     return (obj.metadata.namespace,) if obj.metadata.controller is None else ()
 
@@ -71,4 +76,10 @@ INDEXES: Final[dict[str, Index]] = {
     "volumes-by-class": ("PersistentVolume", _volume_class),
     "volumes-by-claim": ("PersistentVolume", _volume_claim),  # (namespace, name) of claimRef
     "claims-by-volume": ("PersistentVolumeClaim", _claim_volume),  # spec.volumeName
+    # uid of any owner, for the garbage collector
+    "pods-by-owner": ("Pod", _owners),
+    "claims-by-owner": ("PersistentVolumeClaim", _owners),
+    "volumes-by-owner": ("PersistentVolume", _owners),
+    "sets-by-owner": ("StatefulSet", _owners),
+    "revisions-by-owner": ("ControllerRevision", _owners),
 }

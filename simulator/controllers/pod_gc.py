@@ -1,7 +1,7 @@
 """The pod garbage collector: pods that nobody else will ever remove (WL-131, WL-132, WL-134).
 
-Kubernetes looks at all pods every 20 s. Here a pass takes place only while there is something to remove; the passes that
-do take place lie on one 20 s grid.
+Kubernetes looks at all pods every 20 s. Here a pass takes place only while there is something to remove; all passes lie
+on one 20 s grid.
 """
 
 from __future__ import annotations

@@ -58,11 +58,19 @@ from simulator.flows import (
     Told,
     Update,
 )
+from simulator.latency import Latency, constant, uniform
 from simulator.units import MINUTE, SECOND, Micros
 
 FIRST_RETRY: Final[Micros] = SECOND
 LAST_RETRY: Final[Micros] = 5 * MINUTE
 WORKERS: Final = 100
+
+LATENCIES: Final[Mapping[str, Latency]] = {
+    "provision": constant(SECOND),
+    "provision-delete": constant(SECOND),
+    "provision-ownership": uniform(20 * SECOND, 60 * SECOND),  # VB-109
+}
+"""How long a driver takes; `StorageDriver` may say otherwise."""
 
 
 class ExternalProvisioner:
@@ -110,7 +118,7 @@ class ExternalProvisioner:
                 yield Remember(Taken(volume.name, asset))
         if volume.name in view.memory.made:
             yield Remember(Seen(volume.name))
-        if volume.status.phase == "Released" or volume.metadata.is_terminating:
+        if _may_have_to_go(volume):
             yield Enqueue("volumes", volume.key)
 
     def remember(self, memory: Memory, what: Any, now: Micros) -> None:
@@ -141,7 +149,7 @@ class ExternalProvisioner:
             if not claim.spec.volume_name and _provisioner_of(claim):
                 yield Tell(Enqueue("claims", claim.key))
         for volume in view.list(PersistentVolume):
-            if volume.status.phase == "Released" and PROVISIONED_BY in volume.metadata.annotations:
+            if PROVISIONED_BY in volume.metadata.annotations and _may_have_to_go(volume):
                 yield Tell(Enqueue("volumes", volume.key))
         return DONE
 
@@ -267,6 +275,10 @@ def _provisioner_of(claim: PersistentVolumeClaim) -> str:
     """Who is asked for a volume; "" if nobody is (VB-101)."""
     annotations = claim.metadata.annotations
     return annotations.get(STORAGE_PROVISIONER) or annotations.get(BETA_STORAGE_PROVISIONER) or ""
+
+
+def _may_have_to_go(volume: PersistentVolume) -> bool:
+    return volume.status.phase == "Released" or volume.metadata.is_terminating
 
 
 def _is_alive(node: Node | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -15,6 +16,8 @@ from simulator.cluster.component import View
 from simulator.controllers.volume_cache import Memory, OperationStarted, OwnCache, Settled, Stored
 from simulator.controllers.volume_writes import Steps, emit, unbound, volume_phase
 from simulator.flows import DONE, Delete, Get, Outcome, Refused, Remember, Retry, Sleep, Spawn, Tell, Update
+from simulator.latency import Latency, constant
+from simulator.units import SECOND
 
 IN_TREE: Final = "kubernetes.io/"
 HOST_PATH: Final = "kubernetes.io/host-path"
@@ -22,6 +25,9 @@ NFS: Final = "kubernetes.io/nfs"
 
 DELETE: Final = "delete"
 RECYCLE: Final = "recycle"
+
+LATENCIES: Final[Mapping[str, Latency]] = {"recycle": constant(10 * SECOND)}
+"""How long a recycler's pod takes to scrub a volume."""
 
 _DELETABLE_PATH: Final = re.compile(r"/tmp/.+")
 

@@ -28,6 +28,8 @@ from simulator.scheduler.resources import CPU, host_ports, pod_requests
 _PLURALS: Final = {"is": "are", "has": "have", "runs": "run", "lies": "lie", "does": "do", "cannot": "cannot"}
 _HEADS: Final = 3
 """So many nodes with a reason of their own are spelled out."""
+_SAMPLES: Final = 8
+"""So many nodes with the same words of Kubernetes are looked at."""
 
 
 class Clause(Struct, frozen=True):
@@ -38,29 +40,52 @@ class Clause(Struct, frozen=True):
     tail: str = ""
 
 
+class _Group(Struct):
+    """Nodes refused for the same sort of thing: heads with their nodes, and how many nodes were not looked at."""
+
+    tail: str
+    heads: dict[tuple[str, str], list[str]]
+    others: int = 0
+
+
 def clauses(evidence: Evidence, pod: Pod, refusals: Mapping[str, Sequence[str]]) -> list[str]:
     """What the nodes say to a pod, nodes with the same reason taken together."""
-    groups: dict[str, dict[tuple[str, str], list[str]]] = {}
+    alike: dict[tuple[str, ...], list[str]] = {}
     for name, (plugin, _, *reasons) in refusals.items():
-        node = evidence.state.get(Node, name)
-        clause = None
-        if node is not None and plugin in _PLUGINS:
-            clause = _PLUGINS[plugin](evidence, pod, node, reasons)
-        elif node is None:
-            clause = Clause("is", "not in the cluster any more")
-        clause = clause or Clause("is", f"refused by {plugin}: {', '.join(reasons)}")
-        group = groups.setdefault(clause.tail or f"{plugin} {clause.verb}", {})
-        group.setdefault((clause.verb, clause.rest), []).append(name)
-    return [_sentence(tail, heads) for tail, heads in groups.items()]
+        alike.setdefault((plugin, *reasons), []).append(name)
+    groups: dict[tuple[str, str], _Group] = {}
+    for (plugin, *reasons), names in alike.items():
+        found = [(name, _clause(evidence, pod, name, plugin, reasons)) for name in names[:_SAMPLES]]
+        rest = names[_SAMPLES:]
+        if len({clause for _, clause in found}) == 1:
+            found.extend((name, found[0][1]) for name in rest)
+            rest = []
+        for name, clause in found:
+            same = (clause.tail, "") if clause.tail else ("", f"{plugin} {clause.verb}")
+            group = groups.setdefault(same, _Group(clause.tail, {}))
+            group.heads.setdefault((clause.verb, clause.rest), []).append(name)
+        group.others += len(rest)
+    return [_sentence(group) for group in groups.values()]
 
 
-def _sentence(tail: str, heads: Mapping[tuple[str, str], Sequence[str]]) -> str:
-    said = [f"{listing(nodes)} {_verb(verb, nodes)} {rest}" for (verb, rest), nodes in heads.items()]
+def _clause(evidence: Evidence, pod: Pod, name: str, plugin: str, reasons: Sequence[str]) -> Clause:
+    node = evidence.state.get(Node, name)
+    if node is None:
+        return Clause("is", "not in the cluster any more")
+    explain = _PLUGINS.get(plugin)
+    clause = explain(evidence, pod, node, reasons) if explain is not None else None
+    return clause or Clause("is", f"refused by {plugin} ({', '.join(reasons)})")
+
+
+def _sentence(group: _Group) -> str:
+    said = [f"{listing(nodes)} {_verb(verb, nodes)} {rest}" for (verb, rest), nodes in group.heads.items()]
+    others = group.others
     if len(said) > _HEADS + 1:
-        rest_of = sum(len(nodes) for nodes in list(heads.values())[_HEADS:])
-        said = [*said[:_HEADS], f"and so on for {rest_of} more nodes"]
-    is_tail = " " in tail and tail.partition(" ")[0] not in _PLUGINS
-    return ", ".join(said) + (f", and {tail}" if is_tail else "")
+        others += sum(len(nodes) for nodes in list(group.heads.values())[_HEADS:])
+        said = said[:_HEADS]
+    if others:
+        said.append(f"and so on for {others} more nodes")
+    return ", ".join(said) + (f", and {group.tail}" if group.tail else "")
 
 
 def _verb(verb: str, nodes: Sequence[str]) -> str:

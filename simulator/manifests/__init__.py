@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from simulator.manifests.documents import Document
-from simulator.manifests.load import Loaded, Loader, Manifests, NotSimulated, WithoutEffect, load, parse_object
+from simulator.manifests.load import Manifests, load
+from simulator.manifests.loader import Loaded, Loader, NotSimulated, WithoutEffect, parse_object
 from simulator.manifests.origin import Origin, Source, line_of
 from simulator.manifests.times import EPOCH, format_time, parse_time
 

@@ -13,6 +13,7 @@ from simulator.manifests.parsed import Malformed, Parsed
 from simulator.manifests.suggest import shown
 from simulator.manifests.yaml_reader import read_yaml
 
+BUILD_FIRST: Final = "Build it first (kubectl kustomize FOLDER | bindsim run -)."
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -68,7 +69,10 @@ def _parse(name: str, content: bytes) -> Iterator[Parsed]:
         text = content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise Malformed(line, f"not UTF-8 (byte 0x{content[error.start]:02x}). Save it as UTF-8, or check that it is a manifest") from None
+        byte = content[error.start]
+        raise Malformed(
+            line, f"not UTF-8 (byte 0x{byte:02x}). Save it as UTF-8, or check that it is a manifest"
+        ) from None
     is_json = name.lower().endswith(".json")
     if not is_json and text.lstrip()[:1] not in ("{", "["):
         return read_yaml(content)
@@ -96,10 +100,10 @@ def to_document(raw: Any, origin: Origin) -> Document | Complaint:
             f"{origin}: {shown(raw)} is not a Kubernetes object. Write a mapping with apiVersion, kind and metadata."
         )
     kind, api_version = raw.get("kind"), raw.get("apiVersion")
-    if kind.__class__ is str and api_version.__class__ is str and kind and api_version:
-        return Document(api_version, kind, raw, origin)  # type: ignore[arg-type]
+    if isinstance(kind, str) and isinstance(api_version, str) and kind and api_version:
+        return Document(api_version, kind, raw, origin)
     if os.path.basename(origin.file).startswith("kustomization.y"):
-        return Complaint(f"{origin}: a file for kustomize, not a manifest. Build it first (kubectl kustomize FOLDER | bindsim run -).")
+        return Complaint(f"{origin}: a file for kustomize, not a manifest. {BUILD_FIRST}")
     if not kind or not api_version:
         missing = "kind" if not kind else "apiVersion"
         example = "kind: PersistentVolume" if not kind else "apiVersion: v1"
@@ -114,7 +118,8 @@ def _items(source: Source, parsed: Parsed) -> Iterator[Document | Complaint]:
     if items is None:
         return
     if items.__class__ is not list:
-        yield Complaint(f"{source.name}:{parsed.line}: items must be a list, not {shown(items)}. Begin each object with a dash.")
+        at = f"{source.name}:{parsed.line}"
+        yield Complaint(f"{at}: items must be a list, not {shown(items)}. Begin each object with a dash.")
         return
     of = parsed.value["kind"].removesuffix("List")
     if of:
@@ -127,7 +132,7 @@ def _items(source: Source, parsed: Parsed) -> Iterator[Document | Complaint]:
 def _elements(source: Source, parsed: Parsed, elements: list[Any], base: FieldPath) -> Iterator[Document | Complaint]:
     """The objects of a list, lists within it unpacked too."""
     lines = parsed.item_lines if len(parsed.item_lines) == len(elements) else [parsed.line] * len(elements)
-    waiting = [(element, line, (*base, index)) for index, (element, line) in enumerate(zip(elements, lines, strict=True))]
+    waiting = [(element, lines[index], (*base, index)) for index, element in enumerate(elements)]
     waiting.reverse()
     while waiting:
         element, line, path = waiting.pop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, Final
 
 from simulator.manifests.parsed import MAX_DEPTH, TOO_DEEP, Malformed, Parsed, check_unicode, given_twice

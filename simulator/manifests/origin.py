@@ -88,6 +88,7 @@ def line_of(origin: Origin, path: FieldPath | str) -> int:
 
     Parameters
     ----------
+    origin : where the object stands.
     path : ``("spec", "containers", 0, "image")`` or ``"spec.containers[0].image"``.
 
     Returns
@@ -133,7 +134,7 @@ def _locate(text: bytes, path: FieldPath) -> tuple[int, int]:
 
 
 def _enter(event: Any, step: str | int, get: Callable[[], Any]) -> tuple[int, Any] | None:
-    """Go one step into the container that `event` opens: the line of the field or element, and the first event of its value."""
+    """Go a step into the container that `event` opens: the line of the field or element, the first event of its value."""
     if isinstance(step, int):
         if not isinstance(event, SequenceStartEvent):
             return None

@@ -8,16 +8,20 @@ from typing import Any, Final, NamedTuple
 from simulator.manifests.suggest import shown
 
 MAX_DEPTH: Final = 200
-"""Lists and mappings may be nested this deep; the deepest real manifests (definitions of custom resources) need about 60."""
+"""Lists and mappings may be nested this deep; definitions of custom resources, the deepest of all, need about 60."""
 
 MAX_ALIASED: Final = 100_000
 """All aliases (``*name``) of one document may stand for this many values together: a YAML bomb needs millions."""
 
-TOO_DEEP: Final = f"lists and mappings are nested more than {MAX_DEPTH} deep, which no manifest needs. Check the brackets and indentation"
+TOO_DEEP: Final = (
+    f"lists and mappings are nested more than {MAX_DEPTH} deep, which no manifest needs. Check brackets and indentation"
+)
+
+TOO_LARGE: Final = f"the aliases of this document stand for more than {MAX_ALIASED} values. Write it without aliases"
 
 
 class Malformed(ValueError):
-    """Text that cannot be read: what is wrong, on which line (1 is the first), and whether that is a matter of syntax."""
+    """Text that cannot be read: what is wrong, on which line (1 is the first), and whether it is the syntax."""
 
     def __init__(self, line: int, what: str, is_syntax: bool = False) -> None:
         super().__init__(what)
@@ -26,7 +30,7 @@ class Malformed(ValueError):
 
 
 class Parsed(NamedTuple):
-    """One document: the line where it begins, its plain data, and the lines of the mappings inside its top-level lists."""
+    """One document: the line where it begins, its data, and the lines of the mappings inside its top-level lists."""
 
     line: int
     value: Any

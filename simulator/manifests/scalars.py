@@ -61,7 +61,8 @@ def _number(text: str) -> str | int | float:
     whole = _WHOLE.fullmatch(digits)
     if whole is not None:
         sign, *by_base = whole.groups()
-        number, base = next((part, base) for part, base in zip(by_base, (16, 2, 8, 10), strict=True) if part is not None)
+        digits_of = zip(by_base, (16, 2, 8, 10), strict=True)
+        number, base = next((part, base) for part, base in digits_of if part is not None)
         value = -int(number, base) if sign == "-" else int(number, base)
         if -_INT64 <= value < 2 * _INT64:
             return value if value < _INT64 else float(value)
@@ -102,7 +103,7 @@ def resolve_tagged(tag: str, text: str) -> Scalar:
             raise ValueError("!!binary value contains invalid base64 data") from None
     if kind not in _TYPES:
         return text
-    value = resolve_plain(text)
+    value: Scalar = resolve_plain(text)
     if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "bool"):
         raise ValueError(f"{shown(text)} is not a !!{kind}")
     return value

@@ -1,23 +1,22 @@
-"""Does an object have the fields and types that its kind has? Asked twice: quickly of all, thoroughly of the few that say no.
+"""Does an object have the fields and types that its kind has? Asked quickly of all, and thoroughly of the few that say no.
 
-A `Node` is one struct at one place of a kind: what the table of 1.36 says of its fields, joined with what our own struct does
-with them. `Node.accepts` answers for the common case in about a microsecond per mapping: it remembers, for each set of keys it has
-seen, what to compare. Whatever it is not certain of goes to `Node.examine`, which names every problem and settles what
-manifests and structs write differently: points in time, resource versions, nulls.
+A `Node` is one struct at one place of a kind: what the table of 1.36 says of its fields, joined with what our own struct
+does with them. `Node.accepts` answers for the common case in about half a microsecond a mapping: it remembers, for each set
+of keys it has seen, what to compare. Whatever it is not certain of goes to `Node.examine`, which names every problem and
+settles what manifests and structs write differently: points in time, resource versions, nulls.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import lru_cache
-from types import UnionType
-from typing import Any, Final, NamedTuple, Union, get_args, get_origin
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from simulator.api.meta import Inert, Object, ObjectMeta
 from simulator.manifests import words
+from simulator.manifests.hints import NO_HINT, element_hint, hint_of, required_of, without_none
 from simulator.manifests.origin import FieldPath
 from simulator.manifests.table import table
 from simulator.manifests.times import EPOCH, parse_time
@@ -36,7 +35,7 @@ class Findings:
 
     Attributes
     ----------
-    inert : a name for each field that is set and has no effect, such as ``Pod spec.containers[].env``; repeated as often as it is set.
+    inert : a name for each field that is set and has no effect, such as ``Pod spec.containers[].env``, as often as set.
     epoch : the point in time that is simulated time 0.
     newest : the latest point in time that was met.
     """
@@ -56,7 +55,6 @@ _INT32: Final = 1 << 31
 _INT64: Final = 1 << 63
 _NOTHING: Final[tuple[Any, ...]] = (None, "", {}, [])
 _MOST_PLANS: Final = 500
-_NO_HINT: Final = object()
 
 Check = tuple[str, tuple[type, ...], "Callable[[Any, Findings], bool] | None"]
 
@@ -69,16 +67,16 @@ class Field:
     def __init__(self, code: str, hint: Any, pattern: str, within: Node, is_counted: bool) -> None:
         self.code = code
         self.pattern = pattern
-        hint = _without_none(hint)
-        is_inert = hint is _NO_HINT or hint is Inert
-        self.hint = _NO_HINT if is_inert else hint
+        hint = without_none(hint)
+        is_inert = hint is NO_HINT or hint is Inert
+        self.hint = NO_HINT if is_inert else hint
         self.is_counted = is_counted and is_inert
         is_counted = is_counted and not is_inert
         self.element: Field | None = None
         self.node: Node | None = None
         self.name = f"{within.kind} {pattern}"
         if code[0] in "[{":
-            inner = _element_hint(hint) if not is_inert else _NO_HINT
+            inner = element_hint(hint) if not is_inert else NO_HINT
             self.element = Field(code[1:], inner, pattern + ("[]" if code[0] == "[" else ".*"), within, is_counted)
         elif code[0].isupper():
             struct = self.hint if isinstance(self.hint, type) and issubclass(self.hint, msgspec.Struct) else None
@@ -94,7 +92,7 @@ class Field:
         if code == "s":
             return (_TEXT, None) if self.hint is not int else ((), None)
         if code == "q":
-            return _NUMBERS, None if self.hint is not _NO_HINT else _is_quantity
+            return _NUMBERS, None if self.hint is not NO_HINT else _is_quantity
         return _CHECKS[code]
 
     def examine(self, value: Any, path: FieldPath, findings: Findings) -> Any:
@@ -104,10 +102,13 @@ class Field:
                 return self.node.examine(value, path, findings)
         elif self.element is not None:
             if self.code[0] == "[" and isinstance(value, list):
+                settled = []
                 for index, each in enumerate(value):
                     if each is None:
                         findings.problems.append(Problem((*path, index), words.empty_element(path)))
-                return [self.element.examine(each, (*path, index), findings) for index, each in enumerate(value) if each is not None]
+                    else:
+                        settled.append(self.element.examine(each, (*path, index), findings))
+                return settled
             if self.code[0] == "{" and isinstance(value, dict):
                 zero = _ZEROS.get(self.element.code)
                 return {
@@ -198,18 +199,8 @@ class Node:
                 (not self.pattern and name == "status") or (name in ("apiVersion", "kind") and "metadata" in self.names)
             )
             pattern = f"{self.pattern}.{name}" if self.pattern else name
-            field = self._fields[name] = Field(code, self._hint(name), pattern, self, is_counted)
+            field = self._fields[name] = Field(code, hint_of(self.struct, name), pattern, self, is_counted)
         return field
-
-    def _hint(self, name: str) -> Any:
-        """The type of our struct's field, or that there is none."""
-        if self.struct is None or name not in self.struct.__struct_encode_fields__:
-            return _NO_HINT
-        attribute = self.struct.__struct_fields__[self.struct.__struct_encode_fields__.index(name)]
-        for owner in self.struct.__mro__:
-            if attribute in owner.__dict__.get("__annotations__", {}):
-                return _evaluate(owner.__annotations__[attribute], owner.__module__)
-        return _NO_HINT
 
     def accepts(self, value: dict[str, Any], findings: Findings) -> bool:
         """Whether the mapping is certainly right as it is, and can be decoded as it is."""
@@ -260,7 +251,7 @@ class Node:
                 if field.is_counted and item not in _NOTHING:
                     findings.inert.append(field.name)
         if self.struct is not None:
-            for name in _required(self.struct):
+            for name in required_of(self.struct):
                 if name not in settled:
                     findings.problems.append(Problem(path, words.required((*path, name))))
         return settled
@@ -270,41 +261,6 @@ class Node:
 def root_of(kind: str, type_name: str, struct: type[Object] | None) -> Node:
     """The node of a whole object; `struct` is None for a kind that is not simulated."""
     return Node(type_name, struct, "", kind, is_counted=struct is not None)
-
-
-def _required(struct: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The fields without which a struct cannot be made."""
-    optional = len(struct.__struct_defaults__)
-    names = struct.__struct_encode_fields__
-    required = names[: len(names) - optional]
-    return required + tuple(
-        name
-        for name, default in zip(names[len(required) :], struct.__struct_defaults__, strict=True)
-        if default is msgspec.NODEFAULT
-    )
-
-
-def _evaluate(annotation: Any, module: str) -> Any:
-    """The type that an annotation of our own structs stands for; `typing.get_type_hints` takes a hundred times as long."""
-    while isinstance(annotation, str):
-        annotation = eval(annotation, vars(sys.modules[module]))  # our own source, never input
-    return annotation
-
-
-def _without_none(hint: Any) -> Any:
-    """``X | None`` as ``X``; other unions as they are."""
-    if get_origin(hint) not in (Union, UnionType):
-        return hint
-    parts = [part for part in get_args(hint) if part is not type(None)]
-    return parts[0] if len(parts) == 1 else hint
-
-
-def _element_hint(hint: Any) -> Any:
-    """The element type of ``tuple[X, ...]``, the value type of ``Mapping[str, X]``."""
-    arguments = get_args(hint)
-    if not arguments:
-        return hint
-    return arguments[0] if get_origin(hint) is tuple else arguments[-1]
 
 
 def _each(element: Field) -> Callable[[Any, Findings], bool] | None:

@@ -32,7 +32,7 @@ def expand(sources: Sequence[str], stdin: TextIO | None) -> Iterator[tuple[Sourc
         try:
             if name == STDIN:
                 if stdin_used:
-                    raise Unreadable(f'{STDIN_NAME}: "-" is given twice, but standard input can be read only once. Name it once.')
+                    raise Unreadable(f'{STDIN_NAME}: "-" is given twice, but it can be read only once. Name it once.')
                 stdin_used = True
                 content = _read_stream(stdin if stdin is not None else sys.stdin)
                 yield Source(STDIN_NAME, content), content
@@ -96,7 +96,11 @@ def _walk(folder: str) -> Iterator[tuple[Source, bytes] | Unreadable]:
     """Every manifest below a folder."""
     found = False
     broken: list[Unreadable] = []
-    for parent, folders, files in os.walk(folder, onerror=lambda error: broken.append(Unreadable(_why(str(error.filename), error)))):
+
+    def note(error: OSError) -> None:
+        broken.append(Unreadable(_why(str(error.filename), error)))
+
+    for parent, folders, files in os.walk(folder, onerror=note):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
@@ -108,4 +112,4 @@ def _walk(folder: str) -> Iterator[tuple[Source, bytes] | Unreadable]:
                     yield error
     yield from broken
     if not found and not broken:
-        yield Unreadable(f"{folder}: no manifest in this folder (no *.yaml, *.yml or *.json). Name another folder, or a file.")
+        yield Unreadable(f"{folder}: no *.yaml, *.yml or *.json in this folder. Name another folder, or a file.")

@@ -48,7 +48,7 @@ class Table(msgspec.Struct, frozen=True):
     def versions_of(self, kind: str) -> list[str]:
         """The apiVersions that have this kind, stable ones first."""
         versions = [version for version, kinds in self.kinds.items() if kind in kinds]
-        return sorted(versions, key=lambda version: ("alpha" in version, "beta" in version, version == "events.k8s.io/v1"))
+        return sorted(versions, key=lambda name: ("alpha" in name, "beta" in name, name == "events.k8s.io/v1"))
 
     def kind_names(self) -> list[str]:
         """Every kind once."""

@@ -10,9 +10,12 @@ from simulator.manifests.table import table
 
 if TYPE_CHECKING:
     from simulator.manifests.origin import FieldPath
-    from simulator.manifests.schema import Field, Node
+    from simulator.manifests.schema import Node
 
-__all__ = ["bad_quantity", "empty_element", "expected", "out_of_range", "path_text", "required", "unknown_field", "whole_number", "wrong_type"]
+__all__ = [
+    "bad_quantity", "empty_element", "expected", "out_of_range", "path_text", "required", "unknown_field", "whole_number",
+    "wrong_type",
+]  # fmt: skip
 
 _NAMES: Final = {
     "s": "text", "i": "a whole number", "l": "a whole number", "d": "a number", "b": "true or false", "q": "a quantity",
@@ -31,7 +34,9 @@ def unknown_field(node: Node, key: str, path: FieldPath) -> str:
     if places:
         return what + f'"{key}" belongs {" or ".join(places)}; check the indentation.'
     names = node.names
-    return what + (f"Here can stand: {', '.join(names)}." if len(names) <= 12 else "Remove it, or check the indentation.")
+    if len(names) <= 12:
+        return what + f"Here can stand: {', '.join(names)}."
+    return what + "Remove it, or check the indentation."
 
 
 def _places(node: Node, key: str) -> list[str]:
@@ -81,7 +86,8 @@ def wrong_type(path: FieldPath, code: str, value: Any) -> str:
 def expected(code: str, value: Any) -> str:
     """A single value of the wrong type."""
     if code == "s" and isinstance(value, bool):
-        return f"must be text, not the boolean {shown(value)}. Write it in quotes (YAML takes a bare y, yes, on, n, no, off for a boolean)"
+        bare = "YAML takes a bare y, yes, on, n, no, off for a boolean"
+        return f"must be text, not the boolean {shown(value)}. Write it in quotes ({bare})"
     if code in "st" and isinstance(value, (int, float)):
         return f'must be text, not the number {shown(value)}. Write it in quotes: "{shown(value)}"'
     if code in "ild" and isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value):

@@ -1,8 +1,8 @@
 """YAML bytes to plain data, built straight from the parser's events.
 
-PyYAML's own constructor costs twice as much as this, because it makes a node of every scalar and asks three tables about it.
-Here a scalar's text is looked up in a cache, and the containers are filled in place. Nothing recurses, so that depth is a
-number to compare, and the size that aliases would expand to is known before anybody walks it.
+PyYAML's own constructor costs twice as much as this, because it makes a node of every scalar and asks three tables about
+it. Here a scalar's text is looked up in a cache, and the containers are filled in place. Nothing recurses, so that depth
+is a number to compare, and the size that aliases would expand to is known before anybody walks it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,18 @@ from yaml.events import (
     StreamStartEvent,
 )
 
-from simulator.manifests.parsed import MAX_ALIASED, MAX_DEPTH, TOO_DEEP, Malformed, Parsed, check_unicode, given_twice
+from simulator.manifests.parsed import (
+    MAX_ALIASED,
+    MAX_DEPTH,
+    TOO_DEEP,
+    TOO_LARGE,
+    Malformed,
+    Parsed,
+    check_unicode,
+    given_twice,
+)
 from simulator.manifests.scalars import key_text, resolve_plain, resolve_tagged
+
 
 class _Plain(dict[str, Any]):
     """Unquoted values by their text, resolved once each."""
@@ -49,14 +59,14 @@ _UNFINISHED: Final = object()
 
 def event_source(data: bytes | str) -> Callable[[], Any]:
     """The function that gives the next event of the C parser, or of the Python parser where PyYAML came without C."""
-    if getattr(yaml, "__with_libyaml__", False):
-        from yaml.cyaml import CParser
+    if yaml.__with_libyaml__:
+        from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
         return CParser(data).get_event  # type: ignore[no-any-return]
-    return _PythonParser(data).get_event  # type: ignore[no-any-return]
+    return _PythonParser(data).get_event
 
 
-class _PythonParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):  # type: ignore[misc]
+class _PythonParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
     """PyYAML's parser without composer and constructor."""
 
     def __init__(self, data: bytes | str) -> None:
@@ -84,6 +94,8 @@ def read_yaml(data: bytes | str) -> Iterator[Parsed]:
             if kind is StreamStartEvent or kind is DocumentStartEvent or kind is DocumentEndEvent:
                 continue
             parsed = _document(event, get, plain, keys)
+            if not yaml.__with_libyaml__:
+                check_unicode(parsed.value, parsed.line)  # libyaml refuses such escapes itself
             if parsed.value is not None:
                 yield parsed
     except yaml.YAMLError as error:
@@ -150,7 +162,7 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
                 value, size = _aliased(event, anchors)
                 aliased += size
                 if aliased > MAX_ALIASED:
-                    raise Malformed(event.start_mark.line + 1, f"the aliases of this document stand for more than {MAX_ALIASED} values; write it without them")
+                    raise Malformed(event.start_mark.line + 1, TOO_LARGE)
                 if items is None and key is None and container is not None:
                     key = _alias_key(value)
                     if key in container:
@@ -232,5 +244,7 @@ def malformed(error: yaml.YAMLError, data: bytes | str) -> Malformed:
         problem, line = getattr(error, "reason", None) or "unreadable", content.count(b"\n", 0, position) + 1
     here = content.split(b"\n")[line - 1 : line]
     tabs = here and here[0][: len(here[0]) - len(here[0].lstrip())].count(b"\t")
-    advice = "Indent with spaces, not with tabs" if tabs else "Check indentation, quotes, colons and brackets there and on the line before"
+    advice = "Check indentation, quotes, colons and brackets there and on the line before"
+    if tabs:
+        advice = "Indent with spaces, not with tabs"
     return Malformed(line, f"not YAML: {str(problem).splitlines()[0]}. {advice}", is_syntax=True)

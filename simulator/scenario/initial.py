@@ -8,9 +8,10 @@ from typing import Any, TextIO
 from msgspec import Struct
 
 from simulator.api.core import Node
-from simulator.api.meta import Key, with_meta
+from simulator.api.meta import Key, evolve, with_meta
 from simulator.errors import ManifestError
-from simulator.manifests.load import Loaded, Manifests, NotSimulated, WithoutEffect, load, parse_object
+from simulator.manifests.load import Manifests, load
+from simulator.manifests.loader import Loaded, NotSimulated, WithoutEffect, parse_object
 from simulator.manifests.origin import Origin
 
 
@@ -72,7 +73,7 @@ def from_plain(objects: Iterable[dict[str, Any]], origin: Origin, namespace: str
 
 def _placed(manifests: Manifests, namespace: str, files: tuple[str, ...]) -> Initial:
     objects = tuple(
-        item._replace(obj=with_meta(item.obj, namespace=namespace))
+        evolve(item, obj=with_meta(item.obj, namespace=namespace))
         if item.obj.NAMESPACED and not item.obj.metadata.namespace
         else item
         for item in manifests.objects
@@ -99,7 +100,7 @@ def together(parts: Sequence[Initial]) -> Initial:
     effects: dict[str, WithoutEffect] = {}
     for effect in (effect for part in parts for effect in part.without_effect):
         known = effects.get(effect.field)
-        effects[effect.field] = effect if known is None else known._replace(count=known.count + effect.count)
+        effects[effect.field] = effect if known is None else evolve(known, count=known.count + effect.count)
     return Initial(
         tuple(places.values()),
         tuple(item for part in parts for item in part.not_simulated),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, overload
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar, overload
 
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim
 from simulator.api.meta import Key, Object
@@ -96,17 +97,16 @@ class AssumedView:
 
     def by(self, index: str, value: Any) -> list[Any]:
         """Objects that an index files under `value`; what is assumed is filed as it would be."""
-        found: Any = self._view.by(index, value)
-        if not self._objects:
-            return found
+        found: list[Any] = self._view.by(index, value)
         kind, values = INDEXES[index]
-        if kind not in _KINDS:
+        assumed = self._of_kind(kind)
+        if not assumed:
             return found
+        shown = _laid_over(found, assumed)
         if index == "volumes-by-class":  # VB-120: by the class of the stored copy
-            return [self._shown(obj) for obj in found]
-        shown = [self._shown(obj) for obj in found]
+            return shown
         kept = [obj for obj in shown if value in tuple(values(obj))]
-        listed = {obj.key for obj in kept}
+        listed = [obj.key for obj in kept]
         for key, obj in self._objects.items():
             if key.kind == kind and key not in listed and value in tuple(values(obj)) and self.get(key) is obj:
                 kept.append(obj)
@@ -115,9 +115,13 @@ class AssumedView:
     def list(self, kind: type[T], namespace: str = "") -> list[T]:
         """All objects of a kind, as assumed where they are."""
         found = self._view.list(kind, namespace)
-        if not self._objects or kind.KIND not in _KINDS:
-            return found
-        return [self._shown(obj) for obj in found]
+        assumed = self._of_kind(kind.KIND)
+        return _laid_over(found, assumed) if assumed else found
+
+    def _of_kind(self, kind: str) -> dict[tuple[str, str], Assumable]:
+        if not self._objects or kind not in _KINDS:
+            return {}
+        return {key[1:]: obj for key, obj in self._objects.items() if key.kind == kind}
 
     def _shown(self, found: Any) -> Any:
         assumed = self._objects.get(found.key) if found.KIND in _KINDS else None
@@ -126,4 +130,13 @@ class AssumedView:
         return found
 
 
-_KINDS = (PersistentVolume.KIND, PersistentVolumeClaim.KIND)
+_KINDS: Final = (PersistentVolume.KIND, PersistentVolumeClaim.KIND)
+
+
+def _laid_over(found: Iterable[Any], assumed: dict[tuple[str, str], Assumable]) -> list[Any]:
+    shown: list[Any] = []
+    for obj in found:
+        meta = obj.metadata
+        over = assumed.get((meta.namespace, meta.name))
+        shown.append(over if over is not None and over.metadata.resource_version == meta.resource_version else obj)
+    return shown

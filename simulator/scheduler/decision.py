@@ -245,11 +245,20 @@ def _search(
 ) -> tuple[list[NodeInfo], str]:
     """SC-43, one node after another: feasible nodes until there are enough, refusals into `statuses`; and an error."""
     feasible: list[NodeInfo] = []
-    count, start = len(nodes), question.start
+    pod, snapshot, start, nominations = question.pod, question.snapshot, question.start, question.nominations
+    checks = [(plugin.filter, state) for plugin, state in states]
+    count = len(nodes)
     target = feasible_target(count, question.percentage)
     for position in range(count):
         info = nodes[(start + position) % count]
-        status = node_status(question, states, info)
+        status = SUCCESS
+        if nominations and info.name in nominations:
+            status = node_status(question, states, info)
+        else:
+            for check, state in checks:
+                status = check(state, pod, info, snapshot)
+                if status is not SUCCESS:
+                    break
         if status is SUCCESS:
             if len(feasible) == target:
                 break

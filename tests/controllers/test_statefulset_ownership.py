@@ -9,6 +9,7 @@ import pytest
 from simulator.api.apps import ControllerRevision
 from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.api.meta import OwnerReference, with_annotations, with_meta
+from simulator.controllers.statefulset import StatefulSetController
 from simulator.flows import Create, Done, Get, Patch, Refused, Retry, Update
 from simulator.testing.builders import make_pod, make_set
 from tests.controllers.set_bench import Bench
@@ -262,9 +263,9 @@ def test_memory_can_be_copied_and_is_lost_with_a_restart() -> None:
     bench.is_lagging = True
     bench.sync()
     copy = bench.memory.copy()
-    assert copy.unseen == bench.memory.unseen and len(copy.unseen) == 4
+    assert copy.unseen == bench.memory.unseen and len(copy.unseen) == 3  # claim, pod, status; revisions do not count
     bench.deliver()
-    assert bench.memory.unseen == {} and len(copy.unseen) == 4
+    assert bench.memory.unseen == {} and len(copy.unseen) == 3
     assert bench.controller.new_memory().unseen == {}
 
 
@@ -283,3 +284,11 @@ def test_everything_the_controller_reads_is_read_before_its_first_write() -> Non
     bench.is_lagging = True
     bench.sync()
     assert [claim.name for claim in bench.store.list(PersistentVolumeClaim)]
+
+
+@pytest.mark.rule("WL-31")
+@pytest.mark.rule("WL-32")
+def test_five_workers_sync_sets_and_no_timer_looks_at_them() -> None:
+    controller = StatefulSetController()
+    assert (controller.name, controller.queues, controller.periodics) == ("statefulset", {"sets": 5}, ())
+    assert controller.watches == {"StatefulSet", "Pod", "PersistentVolumeClaim", "ControllerRevision"}

@@ -8,6 +8,7 @@ import pytest
 
 from simulator.api.apps import ControllerRevision
 from simulator.api.core import Pod
+from simulator.api.meta import with_meta
 from simulator.controllers.statefulset import StatefulSetController
 from simulator.flows import Done, Retry
 from simulator.testing.builders import make_set
@@ -237,8 +238,6 @@ def test_a_deleted_set_only_reports() -> None:
     bench = make(2)
     bench.roll("new")
     sts = bench.sts()
-    from simulator.api.meta import with_meta
-
     bench.put(with_meta(sts, deletion_timestamp=bench.now, finalizers=("foregroundDeletion",)))
     bench.set_pod("web-0", ready=False)
     bench.sync()

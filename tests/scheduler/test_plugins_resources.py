@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.api.core import Pod
+from simulator.api.core import ContainerImage, Pod
+from simulator.api.meta import evolve, with_meta
 from simulator.scheduler.framework import Code, NodeInfo
 from simulator.scheduler.plugins import BalancedAllocation, ImageLocality, NodeResourcesFit, default_profile
 from simulator.scheduler.plugins.shape import broken_linear
@@ -120,9 +121,7 @@ def test_names_that_mean_nothing_to_the_scheduler_are_ignored() -> None:
 @pytest.mark.rule("SC-77")
 def test_a_terminating_pod_counts_until_it_is_gone() -> None:
     node = make_node("a", cpu="1")
-    leaving = make_pod("leaving", cpu="1", nodeName="a")
-    leaving = type(leaving)(metadata=type(leaving.metadata)(
-        name="leaving", namespace="default", deletion_timestamp=1), spec=leaving.spec, status=leaving.status)
+    leaving = with_meta(make_pod("leaving", cpu="1", nodeName="a"), deletion_timestamp=1)
     assert reasons(NodeResourcesFit(), make_pod("p", cpu="1"), snapshot_of(node, leaving)) == {
         "a": ["Insufficient cpu"],
     }
@@ -194,12 +193,9 @@ def test_defaults_do_not_enter_the_balance() -> None:
 @pytest.mark.rule("SC-92")
 def test_images_count_by_size_and_by_how_many_nodes_have_them() -> None:
     def node(name: str, **sizes: int) -> Any:
+        images = tuple(ContainerImage(names=(f"{image}:latest",), size_bytes=size * MI) for image, size in sizes.items())
         made = make_node(name)
-        images = [{"names": [f"{image}:latest"], "sizeBytes": size * MI} for image, size in sizes.items()]
-        status = {**{"allocatable": {"cpu": "8"}}, "images": images}
-        from simulator.api.core import NodeStatus
-        from simulator.api.meta import decode, evolve
-        return evolve(made, status=decode(status, NodeStatus))
+        return evolve(made, status=evolve(made.status, images=images))
 
     snapshot = snapshot_of(node("a", db=500), node("b", db=500, web=4000), node("c"), node("d"))
     pod = make_pod("p", containers=[{"name": "c", "image": "db"}, {"name": "w", "image": "web"}])

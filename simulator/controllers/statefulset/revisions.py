@@ -12,7 +12,7 @@ from simulator.api.apps import ControllerRevision, StatefulSet
 from simulator.api.core import Pod, PodTemplateSpec
 from simulator.api.meta import ApiStruct, ObjectMeta, decode, encode, evolve
 from simulator.controllers.statefulset.pods import revision_of, set_reference
-from simulator.controllers.statefulset.sync import CONFLICT_WAITS, Failure, Steps, wait, write
+from simulator.controllers.statefulset.sync import CONFLICT_WAITS, Failure, Steps, wait
 from simulator.flows import Create, Delete, Get, Refused, Update
 
 HASH_LABEL: Final = "controller.kubernetes.io/hash"
@@ -128,7 +128,7 @@ def resolve_revisions(sts: StatefulSet, revisions: Sequence[ControllerRevision])
     elif sts.metadata.is_terminating:
         update = equal[-1] if equal else new_revision(sts, number, collisions)  # WL-93: nothing is written any more
     elif equal:
-        update = yield from _renumber(sts, equal[-1], number)  # WL-26: a rollback
+        update = yield from _renumber(equal[-1], number)  # WL-26: a rollback
     else:
         update, collisions = yield from _create(sts, number, collisions)
     if isinstance(update, Failure):
@@ -154,12 +154,12 @@ def _create(sts: StatefulSet, number: int, collisions: int) -> Steps[tuple[Contr
         collisions += 1
 
 
-def _renumber(sts: StatefulSet, revision: ControllerRevision, number: int) -> Steps[ControllerRevision | Failure]:
+def _renumber(revision: ControllerRevision, number: int) -> Steps[ControllerRevision | Failure]:
     """Give an older revision a new number, with retries on conflict."""
     for pause in CONFLICT_WAITS:
         if revision.revision == number:
             break
-        answer = yield from write(sts.key, Update(evolve(revision, revision=number), rule="WL-26"))
+        answer = yield Update(evolve(revision, revision=number), rule="WL-26")
         if not isinstance(answer, Refused):
             renumbered: ControllerRevision = answer
             return renumbered

@@ -1,0 +1,36 @@
+"""What Kubernetes 1.36 is known to answer, asked of the matching rules and of the volume controller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conformance import upstream_volumes
+
+FILES = {"match.yaml": 29, "claims.yaml": 36}
+CASES = [case for file in FILES for case in upstream_volumes.load(file)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_volumes_are_matched_and_bound_as_kubernetes_does(case: dict[str, Any]) -> None:
+    expected, found = upstream_volumes.run(case)
+    assert found == expected, case["rule"]
+
+
+def test_no_case_is_left_out() -> None:
+    assert {file: len(upstream_volumes.load(file)) for file in FILES} == FILES
+
+
+@pytest.mark.parametrize("change", [
+    {"whenever": {}},
+    {"given": {"machines": []}},
+    {"when": {"syncEverything": {}}, "then": {"syncEverything": {}}},
+    {"when": {"syncClaims": {"times": 2}}},
+    {"then": {"syncClaims": {"claims": {"default/claim1": {"fase": "Bound"}}, "volumes": {}}}},
+    {"then": {"syncClaims": {"claims": {}, "volumes": {}, "event": []}}},
+])
+def test_a_case_that_is_not_understood_fails_loudly(change: dict[str, Any]) -> None:
+    case = upstream_volumes.load("claims.yaml")[0]
+    with pytest.raises(upstream_volumes.Unknown):
+        upstream_volumes.run({**case, **change})

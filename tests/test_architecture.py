@@ -1,0 +1,70 @@
+"""The imports of the package go one way: what is further up this list never imports what is further down."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import simulator
+
+LAYERS = [
+    {"errors", "units", "version"},
+    {"api"},
+    {"flows", "latency", "choices", "eventlog", "workqueue", "manifests", "binding"},
+    {"cluster"},
+    {"controllers", "scheduler"},
+    {"assembly", "drivers"},
+    {"explain"},
+    {"scenario"},
+    {"run"},
+    {"compare", "report", "testing"},
+    {"cli"},
+]
+ROOT = Path(simulator.__file__).parent
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem not in ("__init__", "__main__"))
+
+
+def part_of(module: str) -> str:
+    return module.split(".")[1] if module.count(".") else ""
+
+
+def rank(part: str) -> int:
+    for position, layer in enumerate(LAYERS):
+        if part in layer:
+            return position
+    raise AssertionError(f"simulator.{part} stands in no layer: add it to LAYERS")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("simulator."):
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names if alias.name.startswith("simulator."))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_nothing_from_a_later_layer(path: Path) -> None:
+    relative = path.relative_to(ROOT)
+    own = relative.parts[0].removesuffix(".py")
+    later = {module for module in imports(path) if part_of(module) and rank(part_of(module)) > rank(own)}
+    assert not later
+
+
+def test_only_the_chooser_draws() -> None:
+    """No random numbers, clocks, uuids or hashes of objects outside the one door."""
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {"random", "secrets", "uuid", "time"} & set(names), path
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and path.stem != "units":
+                in_hash = any(
+                    isinstance(parent, ast.FunctionDef) and parent.name == "__hash__" and node in ast.walk(parent)
+                    for parent in ast.walk(ast.parse(path.read_text()))
+                )
+                assert node.func.id != "id" and (node.func.id != "hash" or in_hash or "__hash__" in path.read_text()), path
