@@ -19,8 +19,9 @@ from simulator.controllers.statefulset import StatefulSetController
 from simulator.controllers.storage_driver import StorageDriver
 from simulator.controllers.taint_eviction import TaintEviction
 from simulator.controllers.volume_binder import VolumeBinder
-from simulator.latency import DEFAULTS, Latency
+from simulator.latency import DEFAULTS, Latency, constant
 from simulator.scheduler.component import Scheduler
+from simulator.units import SECOND
 
 
 def control_plane(
@@ -54,6 +55,10 @@ LATENCIES: Mapping[str, Latency] = {
     **KUBELET,
     **node_lifecycle.LATENCIES,
     **pod_gc.LATENCIES,
+    "provision": constant(2 * SECOND),  # a driver makes a volume
+    "provision-delete": constant(2 * SECOND),  # a driver deletes one
+    "provision-ownership": constant(40 * SECOND),  # 20 to 60 s (VB-109)
+    "recycle": constant(60 * SECOND),
 }
 """Every latency by point, at Kubernetes' own or a typical value."""
 

@@ -134,7 +134,7 @@ def _locate(text: bytes, path: FieldPath) -> tuple[int, int]:
 
 
 def _enter(event: Any, step: str | int, get: Callable[[], Any]) -> tuple[int, Any] | None:
-    """Go a step into the container that `event` opens: the line of the field or element, the first event of its value."""
+    """Go a step into the container that `event` opens: the line of the field or element, its value's first event."""
     if isinstance(step, int):
         if not isinstance(event, SequenceStartEvent):
             return None

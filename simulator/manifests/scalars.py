@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from math import isfinite
-from typing import Any, Final
+from typing import Final
 
 from simulator.manifests.suggest import shown
 
@@ -103,13 +103,13 @@ def resolve_tagged(tag: str, text: str) -> Scalar:
             raise ValueError("!!binary value contains invalid base64 data") from None
     if kind not in _TYPES:
         return text
-    value: Scalar = resolve_plain(text)
-    if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "bool"):
+    value = resolve_plain(text)
+    if value.__class__ not in _TYPES[kind]:
         raise ValueError(f"{shown(text)} is not a !!{kind}")
     return value
 
 
-_TYPES: Final[dict[str, Any]] = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}
+_TYPES: Final = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
 
 
 def key_text(value: Scalar) -> str:

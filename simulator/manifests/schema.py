@@ -1,9 +1,9 @@
-"""Does an object have the fields and types that its kind has? Asked quickly of all, and thoroughly of the few that say no.
+"""Does an object have the fields and types that its kind has? Asked quickly of all, thoroughly of the few that say no.
 
-A `Node` is one struct at one place of a kind: what the table of 1.36 says of its fields, joined with what our own struct
-does with them. `Node.accepts` answers for the common case in about half a microsecond a mapping: it remembers, for each set
-of keys it has seen, what to compare. Whatever it is not certain of goes to `Node.examine`, which names every problem and
-settles what manifests and structs write differently: points in time, resource versions, nulls.
+A `Node` is one struct at one place of a kind: what the table of 1.36 says of its fields, joined with what our own
+struct does with them. `Node.accepts` answers for the common case in about half a microsecond a mapping: it remembers,
+for each set of keys it has seen, what to compare. Whatever it is not certain of goes to `Node.examine`, which names
+every problem and settles what manifests and structs write differently: points in time, resource versions, nulls.
 """
 
 from __future__ import annotations

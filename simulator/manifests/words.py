@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from simulator.manifests.schema import Node
 
 __all__ = [
-    "bad_quantity", "empty_element", "expected", "out_of_range", "path_text", "required", "unknown_field", "whole_number",
-    "wrong_type",
+    "bad_quantity", "empty_element", "expected", "out_of_range", "path_text", "required", "unknown_field",
+    "whole_number", "wrong_type",
 ]  # fmt: skip
 
 _NAMES: Final = {
-    "s": "text", "i": "a whole number", "l": "a whole number", "d": "a number", "b": "true or false", "q": "a quantity",
-    "t": "a point in time", "x": "a whole number or text", "[": "a list", "{": "a mapping",
+    "s": "text", "i": "a whole number", "l": "a whole number", "d": "a number", "b": "true or false",
+    "q": "a quantity", "t": "a point in time", "x": "a whole number or text",
 }  # fmt: skip
 _MOST_SEARCHED: Final = 3000
 
@@ -40,7 +40,7 @@ def unknown_field(node: Node, key: str, path: FieldPath) -> str:
 
 
 def _places(node: Node, key: str) -> list[str]:
-    """Where else in the object a field of that name can stand: further out, or else as little further in as possible."""
+    """Where else in the object a field of that name can stand: further out, or else as little further in as can be."""
     outer = node.outer
     while outer is not None:
         if key in outer.names:
@@ -61,7 +61,7 @@ def _places_below(node: Node, key: str) -> list[str]:
         for prefix, type_name in level:
             for name, code in types[type_name].items():
                 inner = code.lstrip("[{")
-                if inner in types and inner not in seen and name not in ("status", "metadata"):
+                if inner in types and inner not in seen and name != "status":
                     seen.add(inner)
                     step = name + ("[]" if code[0] == "[" else "")
                     below.append((f"{prefix}.{step}" if prefix else step, inner))

@@ -1,8 +1,8 @@
 """YAML bytes to plain data, built straight from the parser's events.
 
-PyYAML's own constructor costs twice as much as this, because it makes a node of every scalar and asks three tables about
-it. Here a scalar's text is looked up in a cache, and the containers are filled in place. Nothing recurses, so that depth
-is a number to compare, and the size that aliases would expand to is known before anybody walks it.
+PyYAML's own constructor costs twice as much as this, because it makes a node of every scalar and asks three tables
+about it. Here a scalar's text is looked up in a cache, and the containers are filled in place. Nothing recurses, so
+that depth is a number to compare, and the size that aliases would expand to is known before anybody walks it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def event_source(data: bytes | str) -> Callable[[], Any]:
     if yaml.__with_libyaml__:
         from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
-        return CParser(data).get_event  # type: ignore[no-any-return]
+        return CParser(data).get_event
     return _PythonParser(data).get_event
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.snapshots import StoreView, on
 from simulator.api.core import Node, PersistentVolume, Pod
 from simulator.api.meta import Key, evolve, with_annotations, with_meta
 from simulator.cluster.store import Store
@@ -12,6 +11,7 @@ from simulator.scheduler.assumptions import AssumedView, Assumptions, out_of_syn
 from simulator.scheduler.cache import SchedulerCache
 from simulator.scheduler.framework import NodeInfo
 from simulator.testing.builders import make_claim, make_node, make_pod, make_volume
+from tests.scheduler.snapshots import StoreView, on
 
 ZONE = "topology.kubernetes.io/zone"
 

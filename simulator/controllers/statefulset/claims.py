@@ -18,13 +18,11 @@ def claim_names(sts: StatefulSet, ordinal: int) -> Iterator[str]:
     return (sts.claim_name(template.metadata.name, ordinal) for template in sts.spec.volume_claim_templates)
 
 
-def new_claims(sts: StatefulSet, ordinal: int) -> dict[str, PersistentVolumeClaim]:
-    """The claims of an ordinal as they are sent to the API server, by name (WL-22)."""
+def new_claim(sts: StatefulSet, template: PersistentVolumeClaim, ordinal: int) -> PersistentVolumeClaim:
+    """The claim of an ordinal as it is sent to the API server (WL-22)."""
     selected = sts.spec.selector.match_labels if sts.spec.selector is not None else {}
-    return {
-        name: with_meta(template, name=name, namespace=sts.namespace, labels={**template.metadata.labels, **selected})
-        for name, template in zip(claim_names(sts, ordinal), sts.spec.volume_claim_templates, strict=True)
-    }
+    name = sts.claim_name(template.metadata.name, ordinal)
+    return with_meta(template, name=name, namespace=sts.namespace, labels={**template.metadata.labels, **selected})
 
 
 def pod_reference(pod: Pod) -> OwnerReference:

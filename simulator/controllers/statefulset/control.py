@@ -34,14 +34,14 @@ Act: TypeAlias = Callable[[Replica], Steps[tuple[bool, Failure | None]]]
 
 
 class Control(Struct, frozen=True):
-    """One sync of the pods of a set, everything looked up and nothing decided.
+    """One sync of the pods of a set: everything looked up, nothing done yet.
 
     Attributes
     ----------
     replicas : the ordinals in range, ascending.
     condemned : pods out of range, ordinals descending.
     first_unavailable : name of the lowest unavailable replica, else of the lowest-ordinal unavailable condemned pod.
-    max_unavailable : how many pods may be unavailable during an update; 1 unless the feature gate is on.
+    max_unavailable : how many pods may be unavailable during an update; None while the feature gate is off.
     """
 
     sync: Sync
@@ -51,6 +51,26 @@ class Control(Struct, frozen=True):
     first_unavailable: str
     status: StatefulSetStatus
     max_unavailable: int | None
+
+    @classmethod
+    def of(cls, sync: Sync, pods: Sequence[Member], versions: Versions, *, gate: bool = False) -> Control:
+        """Sort the pods of a set into replicas and condemned ones, and find the first that is unavailable (WL-34).
+
+        Parameters
+        ----------
+        pods : all pods that are the set's.
+        gate : the feature gate ``MaxUnavailableStatefulSet``.
+        """
+        sts, now, ordinals = sync.sts, sync.now, sync.sts.ordinals
+        present = dict(pods)
+        replicas = [replica_of(sts, ordinal, present.get(ordinal), now) for ordinal in ordinals]
+        beyond = [replica_of(sts, ordinal, pod, now) for ordinal, pod in pods if ordinal not in ordinals]
+        condemned = sorted((each for each in beyond if each.ordinal >= 0), key=lambda each: -each.ordinal)
+        first = next((each.name for each in (*replicas, *reversed(condemned)) if each.is_unavailable), "")
+        # What this sync does to pods is not counted before a later one sees it (WL-70). Members that are ignored
+        # (WL-19) are counted only while the set is being deleted.
+        status = count(sts, (*replicas, *(beyond if sts.metadata.is_terminating else condemned)), versions)
+        return cls(sync, versions, replicas, condemned, first, status, _max_unavailable(sts) if gate else None)
 
     @property
     def sts(self) -> StatefulSet:
@@ -226,26 +246,6 @@ class Control(Struct, frozen=True):
         """Index, not ordinal, below which no pod is updated (WL-61)."""
         rolling_update = self.sts.spec.update_strategy.rolling_update
         return (rolling_update.partition or 0) if rolling_update is not None else 0
-
-
-def control(sync: Sync, pods: Sequence[Member], versions: Versions, *, gate: bool = False) -> Control:
-    """Sort the pods of a set into replicas and condemned ones, and find the first that is unavailable (WL-34).
-
-    Parameters
-    ----------
-    pods : all pods that are the set's.
-    gate : the feature gate ``MaxUnavailableStatefulSet``.
-    """
-    sts, now, ordinals = sync.sts, sync.now, sync.sts.ordinals
-    present = dict(pods)
-    replicas = [replica_of(sts, ordinal, present.get(ordinal), now) for ordinal in ordinals]
-    beyond = [replica_of(sts, ordinal, pod, now) for ordinal, pod in pods if ordinal not in ordinals]
-    condemned = sorted((each for each in beyond if each.ordinal >= 0), key=lambda each: -each.ordinal)
-    first = next((each.name for part in (replicas, reversed(condemned)) for each in part if each.is_unavailable), "")
-    # What this sync does to pods is not counted before a later one sees it (WL-70). Members that are ignored (WL-19)
-    # are counted only while the set is being deleted.
-    status = count(sts, (*replicas, *(beyond if sts.metadata.is_terminating else condemned)), versions)
-    return Control(sync, versions, replicas, condemned, first, status, _max_unavailable(sts) if gate else None)
 
 
 def _max_unavailable(sts: StatefulSet) -> int:

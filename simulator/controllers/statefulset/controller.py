@@ -11,7 +11,7 @@ from simulator.api.meta import Key, OwnerReference
 from simulator.cluster.component import Change, Periodic, View
 from simulator.controllers.statefulset.adoption import adopt_pods, adopt_revisions, release_pods, selects, sort_out
 from simulator.controllers.statefulset.claims import Claims
-from simulator.controllers.statefulset.control import control
+from simulator.controllers.statefulset.control import Control
 from simulator.controllers.statefulset.revisions import history_to_delete, in_order, resolve_revisions, truncate_history
 from simulator.controllers.statefulset.status import next_check, write_status
 from simulator.controllers.statefulset.sync import Failure, Memory, Saw, Sync, Wrote, join
@@ -99,14 +99,14 @@ class StatefulSetController:
         if isinstance(versions, Failure):
             return Retry(versions.message)  # WL-73: without a status
 
-        pods = control(sync, members, versions, gate=self.max_unavailable)
-        status, failure = yield from pods.run()
+        control = Control.of(sync, members, versions, gate=self.max_unavailable)
+        status, failure = yield from control.run()
         unwritten = yield from write_status(sts, status)
         doomed = [] if deleting else history_to_delete(sts, members, revisions, versions)
         untruncated = yield from truncate_history(doomed)
         if (failed := join(failure or unwritten, untruncated)) is not None:
             return Retry(failed.message)
-        return Done(requeue_after=next_check(sync, (*pods.replicas, *pods.condemned)))
+        return Done(requeue_after=next_check(sync, (*control.replicas, *control.condemned)))
 
 
 def _claims_of(sts: StatefulSet, others: Iterable[int], view: View) -> Claims:

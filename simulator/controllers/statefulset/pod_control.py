@@ -10,7 +10,7 @@ from simulator.controllers.statefulset.claims import (
     all_owners_match,
     claim_names,
     has_unexpected_controller,
-    new_claims,
+    new_claim,
     owners_match,
     with_owners,
 )
@@ -74,10 +74,10 @@ def create_claims(sync: Sync, pod: Pod, ordinal: int) -> Steps[tuple[dict[str, P
     created: dict[str, PersistentVolumeClaim] = {}
     missing: dict[Key, PersistentVolumeClaim] = {}
     failures = []
-    for name, claim in new_claims(sts, ordinal).items():
+    for name, template in zip(claim_names(sts, ordinal), sts.spec.volume_claim_templates, strict=True):
         existing = sync.claims.get(name)
         if existing is None:
-            missing[claim.key] = claim
+            missing[_claim_key(sts, name)] = new_claim(sts, template, ordinal)
         elif existing.metadata.is_terminating:
             failures.append(Failure(f"pvc {name} is being deleted"))  # WL-47
     for key in (yield from in_any_order("claim-order", pod.key, tuple(missing))):  # ND-4

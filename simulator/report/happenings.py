@@ -1,0 +1,326 @@
+"""What a reader wants to know of a run, moment by moment: the telling changes of its log, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from simulator.api.apps import StatefulSet
+from simulator.api.core import Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod
+from simulator.api.meta import Key, Object
+from simulator.binding.names import PROVISIONED_BY, SELECTED_NODE
+from simulator.eventlog import Log, LogEntry
+from simulator.explain.words import count, listing, nodes_in_reach, place, short
+from simulator.report.state import State, changes
+from simulator.units import Micros
+
+CLIENT: Final = "kubectl"
+
+
+class Happening(Struct, frozen=True):
+    """One telling thing.
+
+    Attributes
+    ----------
+    what : in a word or two, the same for all happenings of a sort: ``scheduled``, ``bound``.
+    text : the whole sentence.
+    """
+
+    time: Micros
+    subject: Key
+    what: str
+    text: str
+
+
+def happenings(log: Log) -> list[Happening]:
+    """The telling happenings of a run, in order."""
+    teller = _Teller(log)
+    told = [happening for entry, old, new in changes(log.entries, teller.state, _KINDS)
+            for happening in teller.tell(entry, old, new)]
+    told.extend(teller.rest())
+    return sorted(told, key=lambda happening: happening.time)
+
+
+class _Teller:
+    """Goes through a log and remembers what it needs to tell each thing once."""
+
+    def __init__(self, log: Log) -> None:
+        self.state = State()
+        self._has_actions = any(entry.verb == "action" for entry in log.entries)
+        self._given: dict[str, list[Object]] = {}
+        self._claims: dict[Key, LogEntry] = {}
+        self._chosen: dict[Key, int] = {}
+        self._said: dict[tuple[Any, ...], None] = {}
+        self._actions: list[tuple[LogEntry, Mapping[str, Any]]] = []
+
+    def tell(self, entry: LogEntry, old: Object | None, new: Object | None) -> Iterator[Happening]:
+        """What is telling about an entry."""
+        if entry.verb == "load":
+            if new is not None:
+                self._given.setdefault(entry.key.kind, []).append(new)
+            elif entry.key.kind not in _KINDS:
+                self._given.setdefault(entry.key.kind, [])
+            return
+        yield from self._finish_given()
+        if self._actions and entry.verb != "action" and entry.time > self._actions[-1][0].time:
+            yield from self._finish_actions()
+        if old is not None or new is not None:
+            yield from self._change(entry, old, new)
+            return
+        note = _NOTES.get(entry.verb)
+        if entry.verb == "action":
+            detail = entry.detail or {}
+            if self._actions and self._actions[-1][1].get("entry") != detail.get("entry"):
+                yield from self._finish_actions()
+            self._actions.append((entry, detail))
+        elif entry.verb == "choose" and entry.detail:
+            self._chosen[entry.key] = len(entry.detail["among"])
+        elif note is not None:
+            happening = note(self, entry, entry.detail or {})
+            if happening is not None:
+                yield happening
+
+    def rest(self) -> Iterator[Happening]:
+        """What is left to tell at the end."""
+        yield from self._finish_given()
+        yield from self._finish_actions()
+        for key, entry in self._claims.items():
+            yield Happening(entry.time, key, "created", f"claim {short(key)} created")
+
+    def _once(self, *what: Any) -> bool:
+        """Whether this is the first time."""
+        if what in self._said:
+            return False
+        self._said[what] = None
+        return True
+
+    # --- what was there, and what the user did ----------------------------------------------------------------------
+
+    def _finish_given(self) -> Iterator[Happening]:
+        if not self._given:
+            return
+        given, self._given = self._given, {}
+        parts = [_kinds(kind, len(found)) for kind, found in given.items() if kind in _GIVEN and found]
+        sets = [self._set_words(obj) for obj in given.get("StatefulSet", ()) if isinstance(obj, StatefulSet)]
+        text = "; ".join(part for part in (", ".join(parts), listing(sets, 3)) if part)
+        if text:
+            yield Happening(0, Key("Run", "", ""), "given", f"given: {text}")
+
+    def _set_words(self, obj: StatefulSet) -> str:
+        policy = obj.spec.pod_management_policy or "OrderedReady"
+        return f"set {short(obj)} ({count(obj.replicas, 'replica')}, {policy})"
+
+    def _finish_actions(self) -> Iterator[Happening]:
+        """Actions of one entry of the scenario: the same one to several objects is told once."""
+        actions, self._actions = self._actions, []
+        alike: dict[str, list[tuple[LogEntry, Mapping[str, Any]]]] = {}
+        for entry, detail in actions:
+            if detail.get("refused"):
+                yield Happening(entry.time, entry.key, "refused", f"kubectl {detail['action']} {_target(entry.key)} is "
+                                f"refused: {detail['refused']}")
+            elif detail.get("action") != "sleep":
+                alike.setdefault(detail.get("action", ""), []).append((entry, detail))
+        for action, each in alike.items():
+            first = each[0][0]
+            yield Happening(first.time, first.key, "action", f"kubectl {action} {self._targets([e.key for e, _ in each])}")
+
+    def _targets(self, keys: list[Key]) -> str:
+        kinds: dict[str, list[Key]] = {}
+        for key in keys:
+            kinds.setdefault(key.kind, []).append(key)
+        parts = [_target(of[0]) if len(of) == 1 else _kinds(kind, len(of)) for kind, of in kinds.items()]
+        return listing(parts)
+
+    # --- changes of objects -----------------------------------------------------------------------------------------
+
+    def _change(self, entry: LogEntry, old: Object | None, new: Object | None) -> Iterator[Happening]:
+        by_client = entry.actor == CLIENT and self._has_actions  # told as an action
+        obj = new if new is not None else old
+        assert obj is not None
+        if old is None:
+            if not by_client or isinstance(obj, Pod):
+                yield from self._created(entry, obj)
+            return
+        if new is None:
+            yield Happening(entry.time, entry.key, "gone", f"{_name(obj)} gone")
+            return
+        if new.metadata.is_terminating and not old.metadata.is_terminating and not by_client:
+            yield Happening(entry.time, entry.key, "being deleted", f"{_name(obj)} is being deleted by {entry.actor}")
+        tell = _CHANGES.get(entry.key.kind)
+        if tell is not None:
+            for what, text in tell(self, old, new):
+                yield Happening(entry.time, entry.key, what, text)
+
+    def _created(self, entry: LogEntry, obj: Object) -> Iterator[Happening]:
+        if isinstance(obj, PersistentVolumeClaim) and entry.actor != CLIENT:
+            self._claims[obj.key] = entry
+            return
+        if isinstance(obj, Pod):
+            yield Happening(entry.time, obj.key, "created", self._pod_created(obj))
+        elif isinstance(obj, StatefulSet):
+            yield Happening(entry.time, obj.key, "created", f"{self._set_words(obj)} created")
+        elif isinstance(obj, PersistentVolume) and PROVISIONED_BY in obj.metadata.annotations:
+            owner = obj.spec.claim_ref
+            claim = f" for {place(owner.namespace, owner.name)}" if owner is not None else ""
+            yield Happening(entry.time, obj.key, "made", f"volume {obj.name} made{claim}{self._where(obj)}")
+        elif isinstance(obj, (Node, Namespace, PersistentVolumeClaim, PersistentVolume)):
+            yield Happening(entry.time, obj.key, "created", f"{_name(obj)} created")
+
+    def _pod_created(self, pod: Pod) -> str:
+        """A pod with the claims that were made for it, and those that it finds again (WL-46)."""
+        keys = [Key("PersistentVolumeClaim", pod.namespace, name) for name in pod.claim_names]
+        new = [key.name for key in keys if self._claims.pop(key, None) is not None]
+        found = [key.name for key in keys if key.name not in new and self.state.find(key) is not None]
+        noun = "claim" if len(new or found) == 1 else "claims"
+        if new:
+            again = f"; {listing(found)} there already" if found else ""
+            return f"{short(pod)} created, with its {noun} {listing(new)}{again}"
+        return f"{short(pod)} created" + (f", finds its {noun} {listing(found)}" if found else "")
+
+    def _where(self, volume: PersistentVolume) -> str:
+        nodes = list(self.state.list(Node))
+        reach = nodes_in_reach(volume, nodes)
+        return f" on {listing(reach, 2)}" if reach and len(reach) < len(nodes) else ""
+
+    def _claim(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
+        assert isinstance(old, PersistentVolumeClaim)
+        assert isinstance(new, PersistentVolumeClaim)
+        name = short(new)
+        node = new.metadata.annotations.get(SELECTED_NODE)
+        if node is not None and SELECTED_NODE not in old.metadata.annotations:
+            yield "to be provisioned", f"{name} is to get a volume for {node}"
+        if new.spec.storage_class_name is not None and old.spec.storage_class_name is None:
+            yield "given its class", f"{name} gets the default class {new.spec.storage_class_name}"
+        if new.status.phase == old.status.phase:
+            return
+        if new.status.phase == "Bound":
+            volume = self.state.get(PersistentVolume, new.spec.volume_name)
+            among = self._chosen.pop(new.key, 1)
+            luck = f", one of {among} equally good ones" if among > 1 else ""
+            where = self._where(volume) if volume is not None else ""
+            yield "bound", f"{name} bound to {new.spec.volume_name}{where}{luck}"
+        elif new.status.phase == "Lost":
+            yield "lost", f"{name} has lost its volume {new.spec.volume_name}"
+
+    def _pod(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
+        assert isinstance(old, Pod)
+        assert isinstance(new, Pod)
+        name = short(new)
+        if new.spec.node_name and not old.spec.node_name:
+            among = self._chosen.pop(new.key, 1)
+            luck = f", one of {among} equally good ones" if among > 1 else ""
+            yield "scheduled", f"{name} scheduled to {new.spec.node_name}{luck}"
+        if new.status.phase != old.status.phase and new.status.phase in ("Failed", "Succeeded"):
+            if not new.metadata.is_terminating:
+                why = f": {new.status.reason}" if new.status.reason else ""
+                yield new.status.phase.lower(), f"{name} has {new.status.phase.lower()}{why}"
+        elif new.is_ready != old.is_ready and not new.metadata.is_terminating:
+            where = f" on {new.spec.node_name}"
+            yield ("ready", f"{name} ready{where}") if new.is_ready else ("not ready", f"{name} no longer ready{where}")
+
+    def _volume(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
+        assert isinstance(old, PersistentVolume)
+        assert isinstance(new, PersistentVolume)
+        phase = new.status.phase
+        if phase == old.status.phase:
+            return
+        if phase == "Released":
+            yield "Released", f"{new.name} is Released ({new.spec.persistent_volume_reclaim_policy})"
+        elif phase == "Failed":
+            yield "Failed", f"{new.name} has Failed: {new.status.message}"
+        elif phase == "Available" and old.status.phase not in ("", "Pending"):
+            yield "free again", f"{new.name} is free again"
+
+    def _node(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
+        assert isinstance(old, Node)
+        assert isinstance(new, Node)
+        before, after = old.condition("Ready"), new.condition("Ready")
+        if after is not None and before is not None and after.status != before.status:
+            said = f": {after.message}" if after.message and after.status != "True" else ""
+            yield ("ready", f"node {new.name} is ready") if after.status == "True" else (
+                "not ready", f"node {new.name} is not ready{said}")
+
+    def _set(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
+        assert isinstance(old, StatefulSet)
+        assert isinstance(new, StatefulSet)
+        ready, wanted = new.status.ready_replicas, new.replicas
+        if ready != old.status.ready_replicas and ready == wanted and wanted:
+            yield "complete", f"set {short(new)} has all {count(wanted, 'replica')} ready"
+
+    # --- notes and events -------------------------------------------------------------------------------------------
+
+    def _failed_attempt(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
+        message = _first_sentence(detail.get("message", ""))
+        if not self._once("attempt", entry.key, message):
+            return None
+        return Happening(entry.time, entry.key, "not scheduled", f"{short(entry.key)} is not scheduled: {message}")
+
+    def _event(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
+        reason = detail["reason"]
+        if reason == "FailedScheduling" or (detail["type"] != "Warning" and reason not in _TELLING):
+            return None
+        if not self._once("event", entry.key, reason, detail["message"]):
+            return None
+        return Happening(entry.time, entry.key, reason, f"{short(entry.key)}: {reason}: {detail['message']}")
+
+    def _kubelet(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
+        name = entry.key.name
+        if entry.verb == "node-started":
+            return Happening(entry.time, entry.key, "back", f"node {name} comes back")
+        return Happening(entry.time, entry.key, "down", f"node {name} goes down" if detail.get("machine") else
+                         f"the kubelet of node {name} stops")
+
+    def _data(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
+        outcome = detail.get("outcome", "")
+        if entry.verb == "write":
+            value = f"{detail.get('name')}={detail['value']}" if detail.get("value") else detail.get("name")
+            return Happening(entry.time, entry.key, "write", f"{short(entry.key)} writes {value} to {detail.get('volume')}"
+                             + (f": {outcome}" if outcome else ""))
+        found = outcome or (repr(detail.get("value")) if detail.get("value") is not None else "nothing there")
+        return Happening(entry.time, entry.key, "read", f"{short(entry.key)} reads {detail.get('name')} from "
+                         f"{detail.get('volume')}: {found}")
+
+
+def _first_sentence(message: str) -> str:
+    """A FailedScheduling message without what preemption says."""
+    for tail in (" no new claims to deallocate", " not found", " preemption:"):
+        head, found, _ = message.partition("." + tail)
+        if found:
+            return head
+    return message.rstrip(".")
+
+
+def _target(key: Key) -> str:
+    return f"{key.kind}/{short(key)}"
+
+
+def _name(obj: Object) -> str:
+    nouns = {"PersistentVolumeClaim": "claim ", "PersistentVolume": "volume ", "StatefulSet": "set ", "Pod": "",
+             "Node": "node ", "Namespace": "namespace "}
+    return f"{nouns.get(obj.KIND, obj.KIND + ' ')}{short(obj)}"
+
+
+_GIVEN: Final = {"Node": "node", "StorageClass": "storage class", "PersistentVolume": "volume",
+                 "PersistentVolumeClaim": "claim", "Pod": "pod", "StatefulSet": "set", "ResourceQuota": "quota",
+                 "PodDisruptionBudget": "budget"}
+_KINDS: Final = frozenset(_GIVEN) | {"Namespace"}
+_TELLING: Final = frozenset({"FailedBinding", "ExternalProvisioning", "Preempted", "TaintManagerEviction", "VolumeDelete"})
+"""Events of type Normal that are worth telling."""
+
+
+def _kinds(kind: str, number: int) -> str:
+    noun = _GIVEN.get(kind, kind)
+    return count(number, noun, noun + "es" if noun.endswith("s") else "")
+
+
+_Tell = Callable[[_Teller, Object, Object], Iterable[tuple[str, str]]]
+_CHANGES: Final[dict[str, _Tell]] = {
+    "PersistentVolumeClaim": _Teller._claim, "Pod": _Teller._pod, "PersistentVolume": _Teller._volume,
+    "Node": _Teller._node, "StatefulSet": _Teller._set,
+}
+_NOTES: Final[dict[str, Callable[[_Teller, LogEntry, Mapping[str, Any]], Happening | None]]] = {
+    "schedule-failed": _Teller._failed_attempt, "event": _Teller._event, "node-stopped": _Teller._kubelet,
+    "node-started": _Teller._kubelet, "write": _Teller._data, "read": _Teller._data,
+}
