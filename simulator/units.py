@@ -145,7 +145,8 @@ def quantity(text: str | int | float) -> Quantity:
         scale += _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
     scale += 9
     nano = digits * 10**scale if scale >= 0 else -(-digits // 10**-scale)
-    nano = min(nano, _LIMIT)
+    if suffix in _BINARY or len(whole + fraction) > 18:
+        nano = min(nano, _LIMIT)  # Kubernetes keeps 2**63-1 at the most, but not for short decimal numbers (200E)
     if sign == "-":
         nano = -nano
     return Quantity(_canonical(nano, suffix), nano)

@@ -19,7 +19,8 @@ LAYERS = [
     {"explain"},
     {"scenario"},
     {"run"},
-    {"compare", "report", "testing"},
+    {"report", "testing"},
+    {"compare", "expect"},
     {"cli"},
 ]
 ROOT = Path(simulator.__file__).parent

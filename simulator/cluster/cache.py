@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar, overload
 
 from simulator.api.meta import Key, Object
-from simulator.cluster.component import Change
+from simulator.cluster.component import Change, Found
 from simulator.cluster.indexes import INDEXES
 from simulator.cluster.store import Store
 from simulator.units import Micros
@@ -95,7 +95,7 @@ class CacheView:
                 seen.append(versions[0])
         return seen
 
-    def by(self, index: str, value: Any) -> list[Any]:
+    def by(self, index: str, value: Any) -> Found:
         """Objects that an index files under `value`, as this component sees them."""
         kind, values = INDEXES[index]
         stale = self._cache.stale.get(kind)

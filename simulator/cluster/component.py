@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from msgspec import Struct
 
@@ -12,6 +12,8 @@ from simulator.flows import Flow, Poll, Told
 from simulator.units import Micros
 
 T = TypeVar("T", bound=Object)
+Found: TypeAlias = list[Any]
+"""What an index finds: a list, by another name where a method is called `list`."""
 
 
 class Change(Struct, frozen=True):
@@ -45,7 +47,7 @@ class View(Protocol):
     def list(self, kind: type[T], namespace: str = "") -> list[T]:
         """All objects of a kind as the cache shows them, oldest first; of one namespace if given."""
 
-    def by(self, index: str, value: Any) -> list[Any]:
+    def by(self, index: str, value: Any) -> Found:
         """Objects that an index of `simulator.cluster.indexes` files under `value`, oldest first."""
 
 
@@ -62,12 +64,21 @@ class Periodic(Struct, frozen=True):
 class Component(Protocol):
     """A controller. It holds configuration only; all that changes is in its memory, which the world owns."""
 
-    name: str
-    queues: Mapping[str, int]
-    """Queue name to number of workers: so many keys of that queue are synced at once, never one key twice."""
-    watches: frozenset[str]
-    """Kinds whose changes are delivered to `observe`, and that its view shows."""
-    periodics: Sequence[Periodic]
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+
+    @property
+    def queues(self) -> Mapping[str, int]:
+        """Queue to number of workers: so many keys of that queue are synced at once, never one key twice."""
+
+    @property
+    def watches(self) -> frozenset[str]:
+        """Kinds whose changes are delivered to `observe`, and that its view shows."""
+
+    @property
+    def periodics(self) -> Sequence[Periodic]:
+        """Timers that fire for ever."""
 
     def new_memory(self) -> Any:
         """A fresh memory, as after a restart. It must have ``copy()`` if it is not None."""

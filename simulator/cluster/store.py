@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from simulator.api.meta import AnyObject, Key, Object, with_meta
-from simulator.cluster.component import Change
+from simulator.cluster.component import Change, Found
 from simulator.cluster.indexes import INDEXES
 
 T = TypeVar("T", bound=Object)
@@ -47,15 +47,15 @@ class Store:
             return [obj for obj in found if obj.metadata.namespace == namespace]  # type: ignore[misc]
         return list(found)  # type: ignore[arg-type]
 
-    def kinds(self) -> list[str]:
+    def kinds(self) -> tuple[str, ...]:
         """Kinds that have or had objects, in order of first appearance."""
-        return list(self._by_kind)
+        return tuple(self._by_kind)
 
     def of_kind(self, kind: str) -> dict[Key, Object]:
         """All objects of a kind by key; not to be changed."""
         return self._by_kind.get(kind, {})
 
-    def by(self, index: str, value: Any) -> list[Any]:
+    def by(self, index: str, value: Any) -> Found:
         """Objects that an index files under `value`, oldest first."""
         objects = self._by_kind.get(INDEXES[index][0], {})
         return [objects[key] for key in self._filed[index].get(value, ())]

@@ -47,7 +47,7 @@ from simulator.flows import (
 )
 from simulator.units import Micros
 
-_VERBS = {Create: "create", Update: "update", UpdateStatus: "update-status", Patch: "patch", Delete: "delete",
+_VERBS: dict[type[Any], str] = {Create: "create", Update: "update", UpdateStatus: "update-status", Patch: "patch", Delete: "delete",
           Bind: "bind", Evict: "evict"}
 
 

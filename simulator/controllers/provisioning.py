@@ -70,6 +70,8 @@ def provision(view: View, operation: Background) -> Steps[bool]:
         answer = yield Update(with_annotations(claim, asked), "VB-97")
         if isinstance(answer, Refused):
             return True
+        # the watch is faster than the answer: the sync that this write causes mostly finds the operation still under way
+        yield Sleep("operation")
         yield Tell(Remember(Stored(answer)))
     yield emit(claim.key, "Normal", "ExternalProvisioning",
                f"Waiting for a volume to be created either by the external provisioner '{name}' or manually by the "

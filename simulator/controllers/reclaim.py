@@ -17,7 +17,7 @@ from simulator.controllers.volume_cache import Memory, OperationStarted, OwnCach
 from simulator.controllers.volume_writes import Steps, emit, unbound, volume_phase
 from simulator.flows import DONE, Delete, Get, Outcome, Refused, Remember, Retry, Sleep, Spawn, Tell, Update
 from simulator.latency import Latency, constant
-from simulator.units import SECOND
+from simulator.units import MILLISECOND, SECOND
 
 IN_TREE: Final = "kubernetes.io/"
 HOST_PATH: Final = "kubernetes.io/host-path"
@@ -26,8 +26,11 @@ NFS: Final = "kubernetes.io/nfs"
 DELETE: Final = "delete"
 RECYCLE: Final = "recycle"
 
-LATENCIES: Final[Mapping[str, Latency]] = {"recycle": constant(10 * SECOND)}
-"""How long a recycler's pod takes to scrub a volume."""
+LATENCIES: Final[Mapping[str, Latency]] = {
+    "operation": constant(2 * MILLISECOND),  # from a background operation's last write to its end
+    "recycle": constant(10 * SECOND),  # a recycler's pod
+}
+"""How long background operations of the volume controller take."""
 
 _DELETABLE_PATH: Final = re.compile(r"/tmp/.+")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import simpy
 
@@ -104,7 +105,7 @@ class Timed:
         timeout.callbacks.append(self._arrive)
 
     def _arrive(self, timeout: simpy.Event) -> None:
-        step = timeout.value
+        step: Any = timeout.value
         if isinstance(step, (Fire, Tick)):
             self.rest.fire(step)
         self._due.append(step)

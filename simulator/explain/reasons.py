@@ -18,7 +18,7 @@ from simulator.explain.why_claim import why_claim
 from simulator.explain.why_gone import why_still_there
 from simulator.explain.why_pod import why_pod
 from simulator.explain.why_set import why_set
-from simulator.explain.words import listing, place, short
+from simulator.explain.words import listing, short
 from simulator.scheduler.plugins.pod_volumes import OUT_OF_REACH
 
 OLDER_WORDING: Final = "node(s) had volume node affinity conflict"
@@ -77,7 +77,8 @@ class _Chain:
             return why_pod(evidence, obj, self._cause)
         if isinstance(obj, PersistentVolumeClaim):
             reason = why_claim(evidence, obj)
-            users = [pod for pod in evidence.users_of(obj) if not pod.spec.node_name and not pod.metadata.is_terminating]
+            users = [pod for pod in evidence.users_of(obj)
+                     if not pod.spec.node_name and not pod.metadata.is_terminating]
             if evidence.class_of(obj) is not None and not reason.because and "first consumer" in reason.text:
                 return Reason(obj.key, reason.text, tuple(self._cause(pod) for pod in users))
             return reason
@@ -106,23 +107,24 @@ def _with_older_wording(evidence: Evidence, found: Sequence[Reason]) -> Iterator
 
 def leftovers(evidence: Evidence) -> tuple[Reason, ...]:
     """Volumes that no claim can use any more, and what would free them: no shortfall, but good to know."""
-    found: list[Reason] = []
+    groups: dict[tuple[str, str], list[PersistentVolume]] = {}
     for volume in evidence.state.list(PersistentVolume):
-        owner = volume.spec.claim_ref
-        if volume.metadata.is_terminating or owner is None:
+        if volume.spec.claim_ref is None or volume.metadata.is_terminating:
             continue
-        whose = place(owner.namespace, owner.name)
         policy = volume.spec.persistent_volume_reclaim_policy
         if volume.status.phase == "Failed":
-            found.append(Reason(volume.key, f"{volume.name} has Failed: {volume.status.message or 'not reclaimed'}; its policy "
-                                f"{policy} wants it gone, and nobody can do that"))
-        elif volume.status.phase == "Released" and policy == "Delete":
-            found.append(Reason(volume.key, f"{volume.name} is Released by {whose}, and waits for its provisioner to delete it"))
+            groups.setdefault((f"Failed, policy {policy}", _FAILED), []).append(volume)
         elif volume.status.phase == "Released":
-            found.append(Reason(volume.key, f"{volume.name} is Released: its claim {whose} is gone, its data are kept ({policy}), "
-                                "and no claim gets it until its claimRef is cleared"))
-    return tuple(found)
+            groups.setdefault((f"Released, policy {policy}", _DELETED if policy == "Delete" else _KEPT), []).append(volume)
+    return tuple(
+        Reason(volumes[0].key, f"{listing(volume.name for volume in volumes)} ({what}): {rest}")
+        for (what, rest), volumes in groups.items()
+    )
 
+
+_FAILED: Final = "could not be reclaimed, and nobody is there who can; delete the volume by hand, or clear its claimRef"
+_DELETED: Final = "waits for its provisioner to delete it"
+_KEPT: Final = "the claim is gone, the data are kept, and no claim gets the volume until its claimRef is cleared"
 
 ALIKE: Final = 3
 """So many reasons of the same shape are written out."""

@@ -108,6 +108,7 @@ _TAINTS: Final = {
     "node.kubernetes.io/not-ready": "not ready",
     "node.kubernetes.io/unreachable": "unreachable: its kubelet has gone silent",
     "node.kubernetes.io/unschedulable": "cordoned",
+    "node.kubernetes.io/out-of-service": "out of service",
     "node.kubernetes.io/disk-pressure": "short of disk space",
     "node.kubernetes.io/memory-pressure": "short of memory",
     "node.kubernetes.io/pid-pressure": "short of process ids",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -14,9 +14,16 @@ from simulator.binding.names import PROVISIONED_BY, SELECTED_NODE
 from simulator.eventlog import Log, LogEntry
 from simulator.explain.words import count, listing, nodes_in_reach, place, short
 from simulator.report.state import State, changes
-from simulator.units import Micros
+from simulator.units import SECOND, Micros
 
 CLIENT: Final = "kubectl"
+ACTION: Final = "action"
+SCHEDULED: Final = "scheduled"
+NOT_SCHEDULED: Final = "not scheduled"
+PASSING: Final[Micros] = SECOND
+"""A failed scheduling attempt is not worth telling if the next one comes so soon: a claim was bound in between, say."""
+_POINTS: Final = frozenset({"volume", "node"})
+"""Choices that decide where things go."""
 
 
 class Happening(Struct, frozen=True):
@@ -40,7 +47,21 @@ def happenings(log: Log) -> list[Happening]:
     told = [happening for entry, old, new in changes(log.entries, teller.state, _KINDS)
             for happening in teller.tell(entry, old, new)]
     told.extend(teller.rest())
-    return sorted(told, key=lambda happening: happening.time)
+    return list(_without_passing(sorted(told, key=lambda happening: (happening.time, happening.what != ACTION))))
+
+
+def _without_passing(told: Sequence[Happening]) -> Iterator[Happening]:
+    """All but failed attempts after which the pod's next attempt came soon."""
+    next_attempt: dict[Key, Micros] = {}
+    kept: list[Happening] = []
+    for happening in reversed(told):
+        if happening.what in (SCHEDULED, NOT_SCHEDULED):
+            soon = next_attempt.get(happening.subject)
+            next_attempt[happening.subject] = happening.time
+            if happening.what == NOT_SCHEDULED and soon is not None and soon - happening.time < PASSING:
+                continue
+        kept.append(happening)
+    return reversed(kept)
 
 
 class _Teller:
@@ -64,8 +85,6 @@ class _Teller:
                 self._given.setdefault(entry.key.kind, [])
             return
         yield from self._finish_given()
-        if self._actions and entry.verb != "action" and entry.time > self._actions[-1][0].time:
-            yield from self._finish_actions()
         if old is not None or new is not None:
             yield from self._change(entry, old, new)
             return
@@ -75,7 +94,7 @@ class _Teller:
             if self._actions and self._actions[-1][1].get("entry") != detail.get("entry"):
                 yield from self._finish_actions()
             self._actions.append((entry, detail))
-        elif entry.verb == "choose" and entry.detail:
+        elif entry.verb == "choose" and entry.detail and entry.detail["point"] in _POINTS:
             self._chosen[entry.key] = len(entry.detail["among"])
         elif note is not None:
             happening = note(self, entry, entry.detail or {})
@@ -120,18 +139,26 @@ class _Teller:
             if detail.get("refused"):
                 yield Happening(entry.time, entry.key, "refused", f"kubectl {detail['action']} {_target(entry.key)} is "
                                 f"refused: {detail['refused']}")
-            elif detail.get("action") != "sleep":
+            elif detail.get("action", "").partition(" ")[0] not in _TOLD_OTHERWISE:
                 alike.setdefault(detail.get("action", ""), []).append((entry, detail))
         for action, each in alike.items():
             first = each[0][0]
-            yield Happening(first.time, first.key, "action", f"kubectl {action} {self._targets([e.key for e, _ in each])}")
+            targets = self._targets([done.key for done, _ in each], action in ("apply", "create"))
+            yield Happening(first.time, first.key, ACTION, f"kubectl {action} {targets}")
 
-    def _targets(self, keys: list[Key]) -> str:
+    def _targets(self, keys: list[Key], in_full: bool) -> str:
         kinds: dict[str, list[Key]] = {}
         for key in keys:
             kinds.setdefault(key.kind, []).append(key)
-        parts = [_target(of[0]) if len(of) == 1 else _kinds(kind, len(of)) for kind, of in kinds.items()]
-        return listing(parts)
+        return listing(
+            self._target(of[0], in_full) if len(of) == 1 else _kinds(kind, len(of)) for kind, of in kinds.items()
+        )
+
+    def _target(self, key: Key, in_full: bool) -> str:
+        obj = self.state.find(key) if in_full else None
+        if not isinstance(obj, StatefulSet):
+            return _target(key)
+        return f"{_target(key)} ({count(obj.replicas, 'replica')}, {obj.spec.pod_management_policy or 'OrderedReady'})"
 
     # --- changes of objects -----------------------------------------------------------------------------------------
 
@@ -144,7 +171,8 @@ class _Teller:
                 yield from self._created(entry, obj)
             return
         if new is None:
-            yield Happening(entry.time, entry.key, "gone", f"{_name(obj)} gone")
+            if not by_client or old.metadata.is_terminating:
+                yield Happening(entry.time, entry.key, "gone", f"{_name(obj)} gone")
             return
         if new.metadata.is_terminating and not old.metadata.is_terminating and not by_client:
             yield Happening(entry.time, entry.key, "being deleted", f"{_name(obj)} is being deleted by {entry.actor}")
@@ -211,7 +239,7 @@ class _Teller:
         if new.spec.node_name and not old.spec.node_name:
             among = self._chosen.pop(new.key, 1)
             luck = f", one of {among} equally good ones" if among > 1 else ""
-            yield "scheduled", f"{name} scheduled to {new.spec.node_name}{luck}"
+            yield SCHEDULED, f"{name} scheduled to {new.spec.node_name}{luck}"
         if new.status.phase != old.status.phase and new.status.phase in ("Failed", "Succeeded"):
             if not new.metadata.is_terminating:
                 why = f": {new.status.reason}" if new.status.reason else ""
@@ -245,21 +273,21 @@ class _Teller:
     def _set(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
         assert isinstance(old, StatefulSet)
         assert isinstance(new, StatefulSet)
-        ready, wanted = new.status.ready_replicas, new.replicas
-        if ready != old.status.ready_replicas and ready == wanted and wanted:
-            yield "complete", f"set {short(new)} has all {count(wanted, 'replica')} ready"
+        if new.replicas and _is_complete(new) and not _is_complete(old):
+            yield "complete", f"set {short(new)} is complete: {new.status.ready_replicas} of {new.replicas} ready"
 
     # --- notes and events -------------------------------------------------------------------------------------------
 
     def _failed_attempt(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
         message = _first_sentence(detail.get("message", ""))
-        if not self._once("attempt", entry.key, message):
+        pod = self.state.find(entry.key)
+        if not self._once("attempt", entry.key, pod.metadata.uid if pod is not None else "", message):
             return None
-        return Happening(entry.time, entry.key, "not scheduled", f"{short(entry.key)} is not scheduled: {message}")
+        return Happening(entry.time, entry.key, NOT_SCHEDULED, f"{short(entry.key)} is not scheduled: {message}")
 
     def _event(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
         reason = detail["reason"]
-        if reason == "FailedScheduling" or (detail["type"] != "Warning" and reason not in _TELLING):
+        if reason in _SAID_BY_OBJECTS or (detail["type"] != "Warning" and reason not in _TELLING):
             return None
         if not self._once("event", entry.key, reason, detail["message"]):
             return None
@@ -281,6 +309,11 @@ class _Teller:
         found = outcome or (repr(detail.get("value")) if detail.get("value") is not None else "nothing there")
         return Happening(entry.time, entry.key, "read", f"{short(entry.key)} reads {detail.get('name')} from "
                          f"{detail.get('volume')}: {found}")
+
+
+def _is_complete(obj: StatefulSet) -> bool:
+    status = obj.status
+    return status.ready_replicas == status.replicas == status.updated_replicas == obj.replicas
 
 
 def _first_sentence(message: str) -> str:
@@ -308,6 +341,10 @@ _GIVEN: Final = {"Node": "node", "StorageClass": "storage class", "PersistentVol
 _KINDS: Final = frozenset(_GIVEN) | {"Namespace"}
 _TELLING: Final = frozenset({"FailedBinding", "ExternalProvisioning", "Preempted", "TaintManagerEviction", "VolumeDelete"})
 """Events of type Normal that are worth telling."""
+_SAID_BY_OBJECTS: Final = frozenset({"FailedScheduling", "VolumeFailedDelete", "NodeNotReady"})
+"""Warnings that repeat what a change of the object, or the attempt itself, has told already."""
+_TOLD_OTHERWISE: Final = frozenset({"sleep", "write", "read", "fail", "recover", "restart"})
+"""Actions of a scenario that show in the log by what they do."""
 
 
 def _kinds(kind: str, number: int) -> str:

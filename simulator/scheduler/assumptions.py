@@ -108,8 +108,10 @@ class AssumedView:
         kept = [obj for obj in shown if value in tuple(values(obj))]
         listed = [obj.key for obj in kept]
         for key, obj in self._objects.items():
-            if key.kind == kind and key not in listed and value in tuple(values(obj)) and self.get(key) is obj:
-                kept.append(obj)
+            if key.kind == kind and key not in listed and value in tuple(values(obj)):
+                stored = self._view.get(type(obj), key.name, key.namespace)
+                if stored is not None and self._shown(stored) is obj:
+                    kept.append(obj)
         return kept
 
     def list(self, kind: type[T], namespace: str = "") -> list[T]:

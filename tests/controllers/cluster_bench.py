@@ -88,7 +88,9 @@ class Cluster:
         return self.world.api.handle(intent, self.now, "test")
 
     def create(self, obj: Object) -> Any:
-        return self.write(Create(obj))
+        answer = self.write(Create(obj))
+        assert not isinstance(answer, Refused), answer
+        return answer
 
     def bind(self, name: str, node: str) -> Any:
         pod = self.pod(name)

@@ -49,12 +49,12 @@ def test_a_higher_start_condemns_the_pods_below_and_creates_the_missing_ones_at_
     ("web", None), ("web-", None), ("web-x", None), ("web-1-2", None), ("webs-1", None), ("web-1a", None),
 ])
 def test_a_member_is_told_by_its_name(name: str, ordinal: int | None) -> None:
-    assert member_ordinal(make_set("web"), name) == ordinal
+    assert member_ordinal("web", name) == ordinal
 
 
 @pytest.mark.rule("WL-19")
 def test_the_name_is_split_at_its_last_dash() -> None:
-    assert member_ordinal(make_set("web-1"), "web-1-2") == 2
+    assert member_ordinal("web-1", "web-1-2") == 2
 
 
 @pytest.mark.rule("WL-20")

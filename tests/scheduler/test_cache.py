@@ -31,7 +31,10 @@ def pod(name: str, node: str, cpu: str = "1", uid: str = "") -> Pod:
 def assert_sums(cache: SchedulerCache) -> None:
     """What is kept node by node is what adding everything up anew gives."""
     for info in cache.nodes():
-        assert info == NodeInfo.of(info.node, info.pods)
+        anew = NodeInfo.of(info.node, info.pods)
+        for kept, added in [(info.requested, anew.requested), (info.nonzero, anew.nonzero)]:
+            assert {name: amount for name, amount in kept.items() if amount} == added
+        assert info == evolve(anew, requested=info.requested, nonzero=info.nonzero)
 
 
 @pytest.mark.rule("SC-34")

@@ -112,7 +112,19 @@ def _three_way_list(current: Sequence[Any], wanted: Sequence[Any], last: Sequenc
             after = {name: kept for name, kept in after.items() if name in value}
         merged.append(after)
     kept = [value for key, value in known.items() if key not in asked and key not in (gone or {})]
-    return _in_order(merged, kept, list(known), field.key)
+    removed = [key for key in known if key not in asked and key in (gone or {})]
+    return _in_order(merged, kept, _order_before(list(known), removed, list(asked), field.key), field.key)
+
+
+def _order_before(known: list[Any], removed: list[Any], asked: list[Any], key: str) -> list[Any]:
+    """The order of the list before the patch, which the API server looks at while it removes and adds in place.
+
+    So where elements with a key are removed, the first new ones count as having stood at the end all along.
+    """
+    if not key or not removed:
+        return known
+    kept = [name for name in known if name not in removed]
+    return (kept + sorted((name for name in asked if name not in known), key=str))[:len(known)]
 
 
 def _by_key(values: Sequence[Any], key: str) -> dict[Any, Any] | None:
@@ -207,15 +219,17 @@ def _strategic_list(
         merged[value.get(key)] = _without_nulls(value) if there is None else _strategic(there, value, _inside(field))
     first = [value.get(key) for value in (plain if order is None else order)]
     named = [merged[name] for name in dict.fromkeys(first) if name in merged]
-    return _in_order(named, [value for name, value in merged.items() if name not in first],
-                     [value.get(key) for value in current], key)
+    before = [value.get(key) for value in current]
+    if order is not None:
+        before = _order_before(before, removed, [value.get(key) for value in plain], key)
+    return _in_order(named, [value for name, value in merged.items() if name not in first], before, key)
 
 
 def _without_nulls(value: Any) -> Any:
-    """A value of a patch as it enters an object: nulls and directives left out of its maps."""
+    """A value of a patch as it enters an object: without nulls and directives."""
     if isinstance(value, Mapping):
         return {name: _without_nulls(inner) for name, inner in value.items()
                 if inner is not None and not name.startswith("$")}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_without_nulls(inner) for inner in value]
+        return [_without_nulls(inner) for inner in value if not (isinstance(inner, Mapping) and "$patch" in inner)]
     return value

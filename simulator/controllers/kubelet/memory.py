@@ -233,8 +233,8 @@ class KubeletMemory:
             case Changed():
                 work = self.pods.get(what.key)
                 if work is not None and work.uid == what.uid:
-                    began = {"since": now} if "stage" in what.changes else {}
-                    self._place(what.key, replace(work, **began, **what.changes))
+                    began: dict[str, Any] = {"since": now} if "stage" in what.changes else {}
+                    self._place(what.key, replace(work, **{**began, **what.changes}))
             case Begun():
                 self._place(what.key, what.work)
             case Gone():

@@ -155,10 +155,9 @@ def _begin(config: KubeletConfig, pod: Pod, view: View) -> Flow:
         answer = yield Patch(key, status.creating, (now,), "status", uid, "WL-146")
         if isinstance(answer, Refused):
             return _outcome(answer)
-    if problem is not None:
-        yield _change(pod, stage=WAITING, problem=problem, since=now)
-        yield from _report_problem(config, pod, problem, now)
-        yield Tell(Enqueue(PODS, key))  # it may have been solved meanwhile
+    if problem is not None:  # it may have been solved meanwhile
+        yield _change(pod, stage=WAITING, problem=None)
+        yield Tell(Enqueue(PODS, key))
         return DONE
     yield from _start(config, pod)
     return DONE
@@ -177,7 +176,7 @@ def _look_again(config: KubeletConfig, pod: Pod, work: PodWork, view: View) -> F
         if freed is not None:
             yield Tell(Enqueue(PODS, pod.key, freed - now))
         return DONE
-    due = next_attempt(config, work, now)
+    due = next_attempt(config, work, now) if work.problem is not None else now
     if due > now:
         yield Tell(Enqueue(PODS, pod.key, due - now))
         return DONE

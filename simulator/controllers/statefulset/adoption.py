@@ -27,13 +27,21 @@ def sort_out(sts: StatefulSet, pods: Iterable[Pod]) -> tuple[list[Member], list[
     """Pods that could be the set's, as labels and name are right, with their ordinals; and the others (WL-96)."""
     members: list[Member] = []
     strangers = []
+    name = sts.metadata.name
     for pod in pods:
-        ordinal = member_ordinal(sts, pod.metadata.name)
+        ordinal = member_ordinal(name, pod.metadata.name)
         if ordinal is not None and selects(sts, pod.metadata.labels):
             members.append((ordinal, pod))
         else:
             strangers.append(pod)
     return members, strangers
+
+
+def adoptable(sts: StatefulSet, pods: Iterable[Pod]) -> list[Member]:
+    """Pods without a controller that the set may adopt: neither they nor the set are being deleted (WL-96)."""
+    if sts.metadata.is_terminating:
+        return []
+    return [member for member in sort_out(sts, pods)[0] if not member[1].metadata.is_terminating]
 
 
 def add_owner(obj: AnyObject, owner: OwnerReference) -> AnyObject:
@@ -55,7 +63,7 @@ def adopt_revisions(sts: StatefulSet,
                     orphans: Sequence[ControllerRevision]) -> Steps[list[ControllerRevision] | Failure]:
     """Adopt revisions that an earlier set of that name has left behind, before any pod (WL-96)."""
     adopted: list[ControllerRevision] = []
-    if not orphans:
+    if not orphans or sts.metadata.is_terminating:
         return adopted
     refusal = yield from _may_adopt(sts)
     if refusal is not None:
@@ -80,7 +88,7 @@ def release_pods(sts: StatefulSet, strangers: Sequence[Pod]) -> Steps[Failure | 
 
 
 def adopt_pods(sts: StatefulSet, orphans: Sequence[Member]) -> Steps[tuple[list[Member], Failure | None]]:
-    """Adopt pods that match and have no controller, unless they or the set are being deleted (WL-96).
+    """Adopt pods that match and have no controller (WL-96).
 
     Returns
     -------
@@ -88,10 +96,9 @@ def adopt_pods(sts: StatefulSet, orphans: Sequence[Member]) -> Steps[tuple[list[
     """
     adopted: list[Member] = []
     failures: list[Failure] = []
-    adoptable = [] if sts.metadata.is_terminating else [each for each in orphans if not each[1].metadata.is_terminating]
-    if adoptable:
+    if orphans:
         refusal = yield from _may_adopt(sts)
-        for ordinal, pod in adoptable:
+        for ordinal, pod in orphans:
             if refusal is not None:
                 which = f"{pod.namespace}/{pod.name} ({pod.metadata.uid})"
                 failures.append(Failure(f"can't adopt Pod {which}: {refusal.message}"))

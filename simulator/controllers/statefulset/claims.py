@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from simulator.api.apps import StatefulSet
 from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.api.meta import Object, ObjectMeta, OwnerReference, with_meta
+from simulator.cluster.component import View
 from simulator.controllers.statefulset.pods import set_reference
 
-Claims = Mapping[str, PersistentVolumeClaim]
-"""Claims by name, in one namespace."""
+Claims: TypeAlias = Mapping[str, PersistentVolumeClaim | None]
+"""The claims of one ordinal by name, in the order of the templates; None where one is missing."""
 
 
-def claim_names(sts: StatefulSet, ordinal: int) -> Iterator[str]:
-    """The names of an ordinal's claims, in the order of the templates (WL-17)."""
-    return (sts.claim_name(template.metadata.name, ordinal) for template in sts.spec.volume_claim_templates)
+def claims_of(sts: StatefulSet, ordinal: int, view: View) -> Claims:
+    """The claims of an ordinal as the cache shows them (WL-17)."""
+    namespace = sts.metadata.namespace
+    names = [sts.claim_name(template.metadata.name, ordinal) for template in sts.spec.volume_claim_templates]
+    return {name: view.get(PersistentVolumeClaim, name, namespace) for name in names}
 
 
 def new_claim(sts: StatefulSet, template: PersistentVolumeClaim, ordinal: int) -> PersistentVolumeClaim:
@@ -103,11 +107,7 @@ def with_owners(claim: PersistentVolumeClaim, sts: StatefulSet, pod: Pod, ordina
 
 def all_owners_match(sts: StatefulSet, pod: Pod, ordinal: int, claims: Claims) -> bool:
     """Whether the owner references of all claims of a pod are right; a missing claim is skipped (WL-77)."""
-    for name in claim_names(sts, ordinal):
-        claim = claims.get(name)
-        if claim is not None and not owners_match(claim, sts, pod, ordinal):
-            return False
-    return True
+    return all(claim is None or owners_match(claim, sts, pod, ordinal) for claim in claims.values())
 
 
 def is_blocked(sts: StatefulSet, ordinal: int, claims: Claims) -> bool:
@@ -115,8 +115,7 @@ def is_blocked(sts: StatefulSet, ordinal: int, claims: Claims) -> bool:
     if not deletes_claims(sts)[1]:
         return False
     awaited = Pod(metadata=ObjectMeta(name=sts.pod_name(ordinal)))  # without a uid, so any reference to it is stale
-    found = (claims.get(name) for name in claim_names(sts, ordinal))
-    return any(claim is not None and has_stale_owner(claim, awaited) for claim in found)
+    return any(claim is not None and has_stale_owner(claim, awaited) for claim in claims.values())
 
 
 def _names(reference: OwnerReference, owner: Object) -> bool:

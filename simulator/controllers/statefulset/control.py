@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -24,90 +24,101 @@ from simulator.controllers.statefulset.revisions import Versions, template_of
 from simulator.controllers.statefulset.status import count
 from simulator.controllers.statefulset.sync import Failure, Steps, Sync, aggregate
 from simulator.flows import Choose, Intent
+from simulator.units import Micros
 
 MAX_BATCH: Final = 500
 IN_FLIGHT: Final = 8
 """How many calls of a batch are under way at once, so that any of them may come first."""
 
 Act: TypeAlias = Callable[[Replica], Steps[tuple[bool, Failure | None]]]
-"""What a phase does about one pod; returns whether an ordered set has to end its sync here, and what went wrong."""
+"""What a phase does about one pod; returns whether the sync of an ordered set ends here, and what went wrong."""
 
 
-class Control(Struct, frozen=True):
-    """One sync of the pods of a set: everything looked up, nothing done yet.
+class Roster(Struct, frozen=True):
+    """The pods of a set, sorted (WL-34).
 
     Attributes
     ----------
     replicas : the ordinals in range, ascending.
     condemned : pods out of range, ordinals descending.
-    first_unavailable : name of the lowest unavailable replica, else of the lowest-ordinal unavailable condemned pod.
-    max_unavailable : how many pods may be unavailable during an update; None while the feature gate is off.
+    ignored : members whose ordinal is none (WL-19).
+    """
+
+    replicas: Sequence[Replica]
+    condemned: Sequence[Replica]
+    ignored: Sequence[Replica]
+
+    @classmethod
+    def of(cls, sts: StatefulSet, pods: Sequence[Member], now: Micros) -> Roster:
+        """Sort the pods of a set."""
+        ordinals, present = sts.ordinals, dict(pods)
+        replicas = [replica_of(sts, ordinal, present.get(ordinal), now) for ordinal in ordinals]
+        beyond = [replica_of(sts, ordinal, pod, now) for ordinal, pod in pods if ordinal not in ordinals]
+        beyond.sort(key=lambda each: -each.ordinal)
+        return cls(replicas, [each for each in beyond if each.ordinal >= 0], [each for each in beyond if each.ordinal < 0])
+
+    @property
+    def first_unavailable(self) -> str:
+        """Name of the lowest unavailable replica, else of the lowest-ordinal unavailable condemned pod."""
+        return next((each.name for each in (*self.replicas, *reversed(self.condemned)) if each.is_unavailable), "")
+
+    def within_reach(self, sts: StatefulSet) -> Iterator[int]:
+        """The ordinals that a sync can get to: an ordered one ends at the first replica that it has to wait for."""
+        for replica in self.replicas:
+            yield replica.ordinal
+            if not replica.is_healthy and is_ordered(sts):
+                return
+        for replica in self.condemned:
+            yield replica.ordinal
+
+
+class Control(Struct, frozen=True):
+    """One sync of the pods of a set.
+
+    Attributes
+    ----------
+    max_unavailable : how many pods may be unavailable during an update; None while the feature gate is off (WL-66).
     """
 
     sync: Sync
+    roster: Roster
     versions: Versions
-    replicas: Sequence[Replica]
-    condemned: Sequence[Replica]
-    first_unavailable: str
-    status: StatefulSetStatus
-    max_unavailable: int | None
-
-    @classmethod
-    def of(cls, sync: Sync, pods: Sequence[Member], versions: Versions, *, gate: bool = False) -> Control:
-        """Sort the pods of a set into replicas and condemned ones, and find the first that is unavailable (WL-34).
-
-        Parameters
-        ----------
-        pods : all pods that are the set's.
-        gate : the feature gate ``MaxUnavailableStatefulSet``.
-        """
-        sts, now, ordinals = sync.sts, sync.now, sync.sts.ordinals
-        present = dict(pods)
-        replicas = [replica_of(sts, ordinal, present.get(ordinal), now) for ordinal in ordinals]
-        beyond = [replica_of(sts, ordinal, pod, now) for ordinal, pod in pods if ordinal not in ordinals]
-        condemned = sorted((each for each in beyond if each.ordinal >= 0), key=lambda each: -each.ordinal)
-        first = next((each.name for each in (*replicas, *reversed(condemned)) if each.is_unavailable), "")
-        # What this sync does to pods is not counted before a later one sees it (WL-70). Members that are ignored
-        # (WL-19) are counted only while the set is being deleted.
-        status = count(sts, (*replicas, *(beyond if sts.metadata.is_terminating else condemned)), versions)
-        return cls(sync, versions, replicas, condemned, first, status, _max_unavailable(sts) if gate else None)
+    max_unavailable: int | None = None
 
     @property
     def sts(self) -> StatefulSet:
         """The set."""
         return self.sync.sts
 
-    @property
-    def is_ordered(self) -> bool:
-        """OrderedReady, which Kubernetes' code calls monotonic; else Parallel, "burst"."""
-        return self.sts.spec.pod_management_policy != "Parallel"
-
     def run(self) -> Steps[tuple[StatefulSetStatus, Failure | None]]:
         """Carry out the phases.
 
         Returns
         -------
-        The status to write, also after a failure (WL-73).
+        The status to write, also after a failure (WL-73), and the failure.
         """
-        if self.sts.metadata.is_terminating:
-            return self.status, None  # WL-93
+        sts, roster = self.sts, self.roster
+        if sts.metadata.is_terminating:  # WL-93
+            return count(sts, (*roster.replicas, *roster.condemned, *roster.ignored), self.versions), None
+        # What this sync does to pods is not counted before a later one sees it (WL-70).
+        status = count(sts, (*roster.replicas, *roster.condemned), self.versions)
         for pods, act in (
-            (self.replicas, self.process_replica),  # A
-            (self.condemned, self.fix_claims),  # B
-            (self.condemned, self.process_condemned),  # C
+            (roster.replicas, self.process_replica),  # A
+            (roster.condemned, self.fix_claims),  # B
+            (roster.condemned, self.process_condemned),  # C
         ):
             stop, failure = yield from self.run_for_all(pods, act)
             if stop or failure is not None:
-                return self.status, failure
-        if self.sts.spec.update_strategy.type == "OnDelete":
-            return self.status, None  # WL-62
+                return status, failure
+        if sts.spec.update_strategy.type == "OnDelete":
+            return status, None  # WL-62
         if self.max_unavailable is not None:
-            return (yield from self.update_several(self.max_unavailable))
-        return (yield from self.update_one())  # D
+            return (yield from self.update_several(status, self.max_unavailable))
+        return (yield from self.update_one(status))  # D
 
     def run_for_all(self, pods: Sequence[Replica], act: Act) -> Steps[tuple[bool, Failure | None]]:
         """One after the other, up to the first that has to be waited for; or in batches of 1, 2, 4, … (WL-35)."""
-        if self.is_ordered:
+        if is_ordered(self.sts):
             for replica in pods:
                 stop, failure = yield from act(replica)
                 if stop or failure is not None:
@@ -144,12 +155,12 @@ class Control(Struct, frozen=True):
 
     def process_replica(self, replica: Replica) -> Steps[tuple[bool, Failure | None]]:
         """Keep the pod of an ordinal in range, or create it."""
-        pod, ordinal, sts = replica.pod, replica.ordinal, self.sts
+        pod, ordinal, sts, claims = replica.pod, replica.ordinal, self.sts, self.sync.claims[replica.ordinal]
         if pod is None:
-            if is_blocked(sts, ordinal, self.sync.claims):
+            if is_blocked(sts, ordinal, claims):
                 return True, None  # WL-85
             failure = yield from create_pod(self.sync, ordinal, *self.version_for(ordinal))
-            return self.is_ordered, failure  # WL-39: one successful creation ends an ordered sync
+            return True, failure  # WL-39: one successful creation ends an ordered sync
         if pod.is_finished:
             failure = None if replica.is_terminating else (yield from delete_pod(self.sync, pod.name))
             return True, failure  # WL-38: replaced on a later sync, when it is gone
@@ -158,12 +169,12 @@ class Control(Struct, frozen=True):
             failure = yield from create_missing_claims(self.sync, pod, ordinal)
             if failure is not None:
                 return True, failure  # WL-40
-        if self.is_ordered and (replica.is_unavailable or not replica.is_ready):
+        if not replica.is_healthy and is_ordered(sts):
             return True, None  # WL-41
         if (
             identity_matches(sts, pod, ordinal)
-            and storage_matches(sts, pod, ordinal)
-            and (pending or all_owners_match(sts, pod, ordinal, self.sync.claims))
+            and storage_matches(sts, pod, claims)
+            and (pending or all_owners_match(sts, pod, ordinal, claims))
         ):
             return False, None
         failure = yield from update_pod(self.sync, pod, ordinal)
@@ -186,38 +197,37 @@ class Control(Struct, frozen=True):
 
     def fix_claims(self, replica: Replica) -> Steps[tuple[bool, Failure | None]]:
         """Hand the claims of a condemned pod to whom the policy says, before the pod is deleted (WL-77, WL-78)."""
-        pod, ordinal = replica.pod, replica.ordinal
-        if pod is None or all_owners_match(self.sts, pod, ordinal, self.sync.claims):
+        pod, ordinal, claims = replica.pod, replica.ordinal, self.sync.claims[replica.ordinal]
+        if pod is None or all_owners_match(self.sts, pod, ordinal, claims):
             return False, None
-        failure = yield from update_owners(self.sync, pod, ordinal, self.sync.claims)
+        failure = yield from update_owners(self.sync, pod, ordinal, claims)
         return failure is not None, failure
 
     def process_condemned(self, replica: Replica) -> Steps[tuple[bool, Failure | None]]:
         """Delete a pod out of range, if it is its turn (WL-50 to WL-53)."""
         if replica.is_terminating:
-            return self.is_ordered, None  # WL-53
-        healthy = replica.is_ready and replica.is_available
-        if self.is_ordered and not healthy and replica.name != self.first_unavailable:
+            return True, None  # WL-53
+        if not replica.is_healthy and is_ordered(self.sts) and replica.name != self.roster.first_unavailable:
             return True, None  # WL-51
         failure = yield from delete_pod(self.sync, replica.name)
         return True, failure  # WL-55: an ordered sync that condemns does not update
 
     # --- phase D ----------------------------------------------------------------------------------------------------
 
-    def update_one(self) -> Steps[tuple[StatefulSetStatus, Failure | None]]:
+    def update_one(self, status: StatefulSetStatus) -> Steps[tuple[StatefulSetStatus, Failure | None]]:
         """Delete the highest outdated pod, if all above it are available (WL-58, WL-59)."""
-        for replica in reversed(self.replicas[self.partition:]):
+        for replica in reversed(self.roster.replicas[self.partition:]):
             if self.is_outdated(replica):
-                return (yield from self.delete_outdated(self.status, replica))
+                return (yield from self.delete_outdated(status, replica))
             if replica.is_unavailable:
                 break
-        return self.status, None
+        return status, None
 
-    def update_several(self, limit: int) -> Steps[tuple[StatefulSetStatus, Failure | None]]:
+    def update_several(self, status: StatefulSetStatus, limit: int) -> Steps[tuple[StatefulSetStatus, Failure | None]]:
         """Delete outdated pods from the top down, as long as no more than `limit` pods are unavailable (WL-66)."""
-        left = limit - sum(replica.is_unavailable for replica in self.replicas)
-        status = self.status
-        for replica in reversed(self.replicas[self.partition:]):
+        replicas = self.roster.replicas
+        left = limit - sum(replica.is_unavailable for replica in replicas)
+        for replica in reversed(replicas[self.partition:]):
             if left <= 0:
                 break
             if self.is_outdated(replica):
@@ -248,7 +258,12 @@ class Control(Struct, frozen=True):
         return (rolling_update.partition or 0) if rolling_update is not None else 0
 
 
-def _max_unavailable(sts: StatefulSet) -> int:
+def is_ordered(sts: StatefulSet) -> bool:
+    """OrderedReady, which Kubernetes' code calls monotonic; else Parallel, "burst"."""
+    return sts.spec.pod_management_policy != "Parallel"
+
+
+def max_unavailable(sts: StatefulSet) -> int:
     """How many pods may be unavailable: a number, or a share of the replicas rounded down, at least 1 (WL-66)."""
     rolling_update = sts.spec.update_strategy.rolling_update
     written = rolling_update.max_unavailable if rolling_update is not None else None

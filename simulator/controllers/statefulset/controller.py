@@ -9,9 +9,16 @@ from simulator.api.apps import ControllerRevision, StatefulSet
 from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, OwnerReference
 from simulator.cluster.component import Change, Periodic, View
-from simulator.controllers.statefulset.adoption import adopt_pods, adopt_revisions, release_pods, selects, sort_out
-from simulator.controllers.statefulset.claims import Claims
-from simulator.controllers.statefulset.control import Control
+from simulator.controllers.statefulset.adoption import (
+    adopt_pods,
+    adopt_revisions,
+    adoptable,
+    release_pods,
+    selects,
+    sort_out,
+)
+from simulator.controllers.statefulset.claims import claims_of
+from simulator.controllers.statefulset.control import Control, Roster, max_unavailable
 from simulator.controllers.statefulset.revisions import history_to_delete, in_order, resolve_revisions, truncate_history
 from simulator.controllers.statefulset.status import next_check, write_status
 from simulator.controllers.statefulset.sync import Failure, Memory, Saw, Sync, Wrote, join
@@ -79,49 +86,38 @@ class StatefulSetController:
             return Retry(f"the caches do not show the last write for {key} yet")  # WL-33
 
         # All that the sync reads from its caches, before its first write.
-        uid, namespace, deleting = sts.metadata.uid, sts.namespace, sts.metadata.is_terminating
+        uid, namespace, now = sts.metadata.uid, sts.metadata.namespace, view.now
         owned = [each for each in view.by("revisions-by-controller", uid) if selects(sts, each.metadata.labels)]
         orphaned = [each for each in view.by("orphan-revisions", namespace) if selects(sts, each.metadata.labels)]
         members, strangers = sort_out(sts, view.by("pods-by-controller", uid))
-        orphans, _ = sort_out(sts, view.by("orphan-pods", (namespace, sts.name)))
-        sync = Sync(sts, view.now, _claims_of(sts, (ordinal for ordinal, _ in (*members, *orphans)), view))
+        orphans = adoptable(sts, view.by("orphan-pods", (namespace, key.name)))
+        roster = Roster.of(sts, (*members, *orphans), now)
+        claims = {ordinal: claims_of(sts, ordinal, view) for ordinal in roster.within_reach(sts)}
 
-        adopted = yield from adopt_revisions(sts, [] if deleting else orphaned)
+        # Whose is what.
+        adopted = yield from adopt_revisions(sts, orphaned)
         if isinstance(adopted, Failure):
             return Retry(adopted.message)
         unreleased = yield from release_pods(sts, strangers)
         newcomers, unadopted = yield from adopt_pods(sts, orphans)
         if (failed := join(unreleased, unadopted)) is not None:
             return Retry(failed.message)
-        members += newcomers
+        if orphans:
+            members += newcomers
+            roster = Roster.of(sts, members, now)
         revisions = in_order((*owned, *adopted))
         versions = yield from resolve_revisions(sts, revisions)
         if isinstance(versions, Failure):
             return Retry(versions.message)  # WL-73: without a status
 
-        control = Control.of(sync, members, versions, gate=self.max_unavailable)
-        status, failure = yield from control.run()
+        # What is to be done, and what came of it.
+        limit = max_unavailable(sts) if self.max_unavailable else None
+        status, failure = yield from Control(Sync(sts, now, claims), roster, versions, limit).run()
         unwritten = yield from write_status(sts, status)
-        doomed = [] if deleting else history_to_delete(sts, members, revisions, versions)
-        untruncated = yield from truncate_history(doomed)
+        untruncated = yield from truncate_history(history_to_delete(sts, members, revisions, versions))
         if (failed := join(failure or unwritten, untruncated)) is not None:
             return Retry(failed.message)
-        return Done(requeue_after=next_check(sync, (*control.replicas, *control.condemned)))
-
-
-def _claims_of(sts: StatefulSet, others: Iterable[int], view: View) -> Claims:
-    """The claims of every ordinal in range, and of the others that have a pod."""
-    templates = [template.metadata.name for template in sts.spec.volume_claim_templates]
-    if not templates:
-        return {}
-    found = {}
-    for ordinal in dict.fromkeys((*sts.ordinals, *others)):
-        for template in templates:
-            name = sts.claim_name(template, ordinal)
-            claim = view.get(PersistentVolumeClaim, name, sts.namespace)
-            if claim is not None:
-                found[name] = claim
-    return found
+        return Done(requeue_after=next_check(sts, (*roster.replicas, *roster.condemned), now))
 
 
 def _of_pod(change: Change, view: View) -> Iterator[Told]:

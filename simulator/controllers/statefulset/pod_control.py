@@ -8,7 +8,6 @@ from simulator.api.meta import Key
 from simulator.controllers.statefulset.claims import (
     Claims,
     all_owners_match,
-    claim_names,
     has_unexpected_controller,
     new_claim,
     owners_match,
@@ -55,7 +54,7 @@ def create_pod(sync: Sync, ordinal: int, template: PodTemplateSpec, revision: st
         if answer.reason == "AlreadyExists":
             return failure  # WL-45: no event
     # Also after a refusal. Claims created just now count as seen; one that somebody has changed since is a conflict.
-    unowned = yield from update_owners(sync, pod, ordinal, {**sync.claims, **created})  # WL-77
+    unowned = yield from update_owners(sync, pod, ordinal, {**sync.claims[ordinal], **created})  # WL-77
     if unowned is not None:
         yield _pod_event(sts, "Update", pod.name, unowned)
         return unowned
@@ -74,8 +73,9 @@ def create_claims(sync: Sync, pod: Pod, ordinal: int) -> Steps[tuple[dict[str, P
     created: dict[str, PersistentVolumeClaim] = {}
     missing: dict[Key, PersistentVolumeClaim] = {}
     failures = []
-    for name, template in zip(claim_names(sts, ordinal), sts.spec.volume_claim_templates, strict=True):
-        existing = sync.claims.get(name)
+    for (name, existing), template in zip(
+        sync.claims[ordinal].items(), sts.spec.volume_claim_templates, strict=True
+    ):
         if existing is None:
             missing[_claim_key(sts, name)] = new_claim(sts, template, ordinal)
         elif existing.metadata.is_terminating:
@@ -97,7 +97,7 @@ def create_missing_claims(sync: Sync, pod: Pod, ordinal: int) -> Steps[Failure |
     created, failure = yield from create_claims(sync, pod, ordinal)
     if failure is not None:
         return failure
-    unowned = yield from update_owners(sync, pod, ordinal, {**sync.claims, **created})
+    unowned = yield from update_owners(sync, pod, ordinal, {**sync.claims[ordinal], **created})
     if unowned is not None:
         yield _pod_event(sync.sts, "Update", pod.name, unowned)
     return unowned
@@ -106,8 +106,7 @@ def create_missing_claims(sync: Sync, pod: Pod, ordinal: int) -> Steps[Failure |
 def update_owners(sync: Sync, pod: Pod, ordinal: int, claims: Claims) -> Steps[Failure | None]:
     """Put the owner references of a pod's claims right; a missing claim is skipped (WL-77)."""
     sts = sync.sts
-    for name in claim_names(sts, ordinal):
-        claim = claims.get(name)
+    for name, claim in claims.items():
         if claim is None:
             continue
         if has_unexpected_controller(claim, sts, pod):
@@ -131,13 +130,14 @@ def update_pod(sync: Sync, pod: Pod, ordinal: int) -> Steps[Failure | None]:
         wanted, failure = pod, None
         if not identity_matches(sts, pod, ordinal):
             wanted = with_identity(sts, wanted, ordinal)
-        if not storage_matches(sts, pod, ordinal):
+        claims = sync.claims[ordinal]
+        if not storage_matches(sts, pod, claims):
             # The API server will refuse it, as volumes are immutable, so the order of the volumes does not matter.
             wanted = with_storage(wanted, claim_volumes(sts, ordinal))
             _, failure = yield from create_claims(sync, pod, ordinal)
-        owners_are_right = all_owners_match(sts, pod, ordinal, sync.claims)
+        owners_are_right = all_owners_match(sts, pod, ordinal, claims)
         if failure is None and not owners_are_right:
-            failure = yield from update_owners(sync, pod, ordinal, sync.claims)
+            failure = yield from update_owners(sync, pod, ordinal, claims)
         if failure is not None:
             yield _pod_event(sts, "Update", pod.name, failure)
         elif wanted is pod and owners_are_right:
@@ -168,14 +168,10 @@ def delete_pod(sync: Sync, name: str) -> Steps[Failure | None]:
 def _read_again(sync: Sync, pod: Pod, ordinal: int) -> Steps[tuple[Pod, Sync]]:
     """Pod and claims as they are now, after a write that lost its optimistic lock."""
     fresh = yield Get(pod.key)
-    claims = dict(sync.claims)
-    for name in claim_names(sync.sts, ordinal):
-        claim = yield Get(_claim_key(sync.sts, name))
-        if isinstance(claim, PersistentVolumeClaim):
-            claims[name] = claim
-        else:
-            claims.pop(name, None)
-    return (fresh if isinstance(fresh, Pod) else pod), Sync(sync.sts, sync.now, claims)
+    claims: dict[str, PersistentVolumeClaim | None] = {}
+    for name in sync.claims[ordinal]:
+        claims[name] = yield Get(_claim_key(sync.sts, name))
+    return (fresh if isinstance(fresh, Pod) else pod), Sync(sync.sts, sync.now, {ordinal: claims})
 
 
 def _claim_key(sts: StatefulSet, name: str) -> Key:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -30,11 +30,10 @@ def set_reference(sts: StatefulSet) -> OwnerReference:
 # --- identity -------------------------------------------------------------------------------------------------------
 
 
-def member_ordinal(sts: StatefulSet, pod_name: str) -> int | None:
+def member_ordinal(set_name: str, pod_name: str) -> int | None:
     """The ordinal of a member of the set by its name; None if it is no member, -1 if the ordinal is ignored (WL-19)."""
-    prefix = sts.metadata.name + "-"
-    digits = pod_name[len(prefix):]
-    if not (pod_name.startswith(prefix) and digits.isascii() and digits.isdigit()):
+    parent, dash, digits = pod_name.rpartition("-")
+    if parent != set_name or not dash or not digits.isdigit() or not digits.isascii():
         return None
     ordinal = int(digits)
     return ordinal if ordinal <= _LARGEST_ORDINAL else -1
@@ -58,15 +57,19 @@ def with_identity(sts: StatefulSet, pod: Pod, ordinal: int) -> Pod:
     return evolve(pod, metadata=evolve(pod.metadata, name=name, namespace=sts.namespace, labels=labels))
 
 
-def storage_matches(sts: StatefulSet, pod: Pod, ordinal: int) -> bool:
-    """Whether the pod has the claim volume of every template (WL-42)."""
-    volumes = pod.spec.volumes
-    for template in sts.spec.volume_claim_templates:
+def storage_matches(sts: StatefulSet, pod: Pod, claim_names: Iterable[str]) -> bool:
+    """Whether the pod has the claim volume of every template (WL-42).
+
+    Parameters
+    ----------
+    claim_names : the names of the pod's claims, in the order of the templates.
+    """
+    for template, claim_name in zip(sts.spec.volume_claim_templates, claim_names, strict=True):
         name = template.metadata.name
-        for volume in volumes:
+        for volume in pod.spec.volumes:
             if volume.name == name:
                 claim = volume.persistent_volume_claim
-                if claim is None or claim.claim_name != sts.claim_name(name, ordinal):
+                if claim is None or claim.claim_name != claim_name:
                     return False
                 break
         else:
@@ -119,6 +122,8 @@ class Replica(Struct, frozen=True):
     pod : None where it does not exist.
     is_ready : phase Running and condition Ready=True (WL-36).
     is_available : ready for long enough; phase and deletion do not matter (WL-36).
+    is_terminating : the pod is being deleted.
+    is_healthy : an ordered set need not wait for it (WL-41).
     """
 
     ordinal: int
@@ -126,11 +131,8 @@ class Replica(Struct, frozen=True):
     pod: Pod | None
     is_ready: bool
     is_available: bool
-
-    @property
-    def is_terminating(self) -> bool:
-        """Whether the pod is being deleted."""
-        return self.pod is not None and self.pod.metadata.is_terminating
+    is_terminating: bool
+    is_healthy: bool
 
     @property
     def is_unavailable(self) -> bool:
@@ -141,10 +143,13 @@ class Replica(Struct, frozen=True):
 def replica_of(sts: StatefulSet, ordinal: int, pod: Pod | None, now: Micros) -> Replica:
     """The state of an ordinal's pod."""
     if pod is None:
-        return Replica(ordinal, sts.pod_name(ordinal), None, is_ready=False, is_available=False)
+        return Replica(ordinal, sts.pod_name(ordinal), None, False, False, False, False)
     due = available_at(pod, sts.spec.min_ready_seconds)
     is_ready = due is not None and pod.status.phase == "Running"
-    return Replica(ordinal, pod.metadata.name, pod, is_ready, due is not None and due <= now)
+    is_available = due is not None and due <= now
+    is_terminating = pod.metadata.deletion_timestamp is not None
+    is_healthy = is_ready and is_available and not is_terminating
+    return Replica(ordinal, pod.metadata.name, pod, is_ready, is_available, is_terminating, is_healthy)
 
 
 def available_at(pod: Pod, min_ready_seconds: int) -> Micros | None:

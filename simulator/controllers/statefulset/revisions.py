@@ -101,6 +101,8 @@ def in_order(revisions: Iterable[ControllerRevision]) -> list[ControllerRevision
 def history_to_delete(sts: StatefulSet, pods: Sequence[tuple[int, Pod]], revisions: Sequence[ControllerRevision],
                       versions: Versions) -> list[ControllerRevision]:
     """The oldest revisions beyond the limit, among those that nobody refers to (WL-28)."""
+    if sts.metadata.is_terminating:
+        return []  # WL-93
     limit = DEFAULT_HISTORY_LIMIT if sts.spec.revision_history_limit is None else sts.spec.revision_history_limit
     if limit < 0 or len(revisions) <= limit:
         return []

@@ -9,7 +9,7 @@ from simulator.api.apps import StatefulSet, StatefulSetStatus
 from simulator.api.meta import evolve
 from simulator.controllers.statefulset.pods import NEVER, Replica, available_at, revision_of
 from simulator.controllers.statefulset.revisions import Versions
-from simulator.controllers.statefulset.sync import Failure, Steps, Sync, wait, write
+from simulator.controllers.statefulset.sync import Failure, Steps, wait, write
 from simulator.flows import Get, Refused, UpdateStatus
 from simulator.units import MILLISECOND, Micros
 
@@ -63,12 +63,14 @@ def is_worth_writing(old: StatefulSetStatus, new: StatefulSetStatus) -> bool:
     )
 
 
-def next_check(sync: Sync, pods: Iterable[Replica]) -> Micros | None:
+def next_check(sts: StatefulSet, pods: Iterable[Replica], now: Micros) -> Micros | None:
     """How long until the next ready pod becomes available; None if no ready pod waits for it (WL-37)."""
-    seconds = sync.sts.spec.min_ready_seconds
+    seconds = sts.spec.min_ready_seconds
+    if seconds == 0:
+        return None
     waiting = (replica.pod for replica in pods if replica.is_ready and not replica.is_available)
     due = (available_at(pod, seconds) for pod in waiting if pod is not None)
-    return min((moment - sync.now for moment in due if moment is not None and moment < NEVER), default=None)
+    return min((moment - now for moment in due if moment is not None and moment < NEVER), default=None)
 
 
 def write_status(sts: StatefulSet, status: StatefulSetStatus) -> Steps[Failure | None]:

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 from msgspec import Struct
 
 from simulator.api.apps import StatefulSet
-from simulator.api.core import PersistentVolumeClaim
 from simulator.api.meta import Key
+from simulator.controllers.statefulset.claims import Claims
 from simulator.flows import Choose, Create, Emit, Intent, Refused, Remember, Sleep, Tell, Update, UpdateStatus
 from simulator.units import MILLISECOND, Micros
 
@@ -27,12 +27,12 @@ class Sync(Struct, frozen=True):
 
     Attributes
     ----------
-    claims : by name, every claim that the cache shows of a pod that is or should be there.
+    claims : by ordinal and name, the claims of every pod that the sync can get to.
     """
 
     sts: StatefulSet
     now: Micros
-    claims: Mapping[str, PersistentVolumeClaim]
+    claims: Mapping[int, Claims]
 
 
 class Memory:

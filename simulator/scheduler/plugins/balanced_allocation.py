@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from simulator.api.core import Pod
 from simulator.scheduler.framework import MAX_SCORE, NodeInfo, PreFilterResult, ScoreDefaults, Snapshot, skip
-from simulator.scheduler.plugins.node_resources_fit import DEFAULT_RESOURCES, ResourceWeight, amounts
-from simulator.scheduler.resources import Amounts, pod_requests
+from simulator.scheduler.plugins.node_resources_fit import DEFAULT_RESOURCES, Asked, ResourceWeight, asked
+from simulator.scheduler.resources import pod_requests
 
 NAME: Final = "NodeResourcesBalancedAllocation"
 _HALF: Final = MAX_SCORE // 2
@@ -29,14 +29,19 @@ class BalancedAllocation(ScoreDefaults, Struct, frozen=True):
         requests = pod_requests(pod)
         if not any(requests.get(resource.name, 0) for resource in self.resources):
             return PreFilterResult(skip(NAME))
-        return PreFilterResult(state=requests)
+        return PreFilterResult(state=asked(self.resources, requests))
 
-    def score(self, state: Amounts, pod: Pod, node: NodeInfo, snapshot: Snapshot) -> int:
-        """Balance with the pod against balance without it."""
-        after = amounts(self.resources, state, node, nonzero=False)
-        filled = [min(1.0, amount / given) for _, amount, given in after]
-        before = [min(1.0, (amount - state.get(one.name, 0)) / given) for one, amount, given in after]
-        return _HALF + (_HALF + _balance(filled) - _balance(before)) // 2
+    def score(self, state: Asked, pod: Pod, node: NodeInfo, snapshot: Snapshot) -> int:
+        """Balance with the pod against balance without it, over the resources that the node has."""
+        before: list[float] = []
+        after: list[float] = []
+        for name, _, mine in state:
+            given = node.allocatable.get(name, 0)
+            if given:
+                used = node.requested.get(name, 0)
+                before.append(min(1.0, used / given))
+                after.append(min(1.0, (used + mine) / given))
+        return _HALF + (_HALF + _balance(after) - _balance(before)) // 2
 
 
 def _balance(fractions: list[float]) -> int:

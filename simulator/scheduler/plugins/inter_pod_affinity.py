@@ -46,6 +46,7 @@ class Term(Struct, frozen=True):
     namespaces: frozenset[str]
     namespace_selector: LabelSelector | None
     selector: LabelSelector | None
+    pairs: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, term: PodAffinityTerm, owner: Pod) -> Term:
@@ -53,7 +54,9 @@ class Term(Struct, frozen=True):
         names = frozenset(term.namespaces)
         if not names and term.namespace_selector is None:
             names = frozenset((owner.metadata.namespace,))
-        return cls(term.topology_key, names, term.namespace_selector, term.label_selector)
+        selector = term.label_selector
+        pairs = tuple(selector.match_labels.items()) if selector is not None else ()
+        return cls(term.topology_key, names, term.namespace_selector, selector, pairs)
 
     def resolved(self, view: View) -> Term:
         """The term with a namespace selector replaced by the names it selects now; an empty one stays: it means all."""
@@ -65,9 +68,14 @@ class Term(Struct, frozen=True):
 
     def matches(self, pod: Pod, namespace_labels: Labels) -> bool:
         """Whether a pod, in a namespace with these labels, is meant by the term."""
-        if self.selector is None or not self.selector.selects(pod.metadata.labels):
+        meta = pod.metadata
+        labels = meta.labels
+        for key, value in self.pairs:
+            if labels.get(key) != value:
+                return False
+        if self.selector is None or (self.selector.match_expressions and not self.selector.selects(labels)):
             return False
-        if pod.metadata.namespace in self.namespaces:
+        if meta.namespace in self.namespaces:
             return True
         return self.namespace_selector is not None and self.namespace_selector.selects(namespace_labels)
 
@@ -149,9 +157,10 @@ class InterPodAffinity(FilterDefaults, Struct, frozen=True):
         )
         if affinity_terms or anti_terms:
             for info in snapshot.nodes:
-                node_labels = info.node.metadata.labels
-                for other in info.pods:
-                    _count_peers(matches.affinity, matches.anti_affinity, matches, other, node_labels, 1)
+                if info.pods:
+                    node_labels = info.node.metadata.labels
+                    for other in info.pods:
+                        _count_peers(matches.affinity, matches.anti_affinity, matches, other, node_labels, 1)
         return PreFilterResult(state=matches)
 
     def filter(self, state: Matches, pod: Pod, node: NodeInfo, snapshot: Snapshot) -> Status:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -35,6 +35,11 @@ from simulator.scheduler.resources import (
 NAME: Final = "NodeResourcesFit"
 TOO_MANY_PODS: Final = "Too many pods"
 _NATIVE: Final = (CPU, MEMORY, EPHEMERAL_STORAGE)
+_NONZERO: Final = (CPU, MEMORY)
+_RATIO: Final = "RequestedToCapacityRatio"
+
+Asked: TypeAlias = tuple[tuple[str, int, int], ...]
+"""Name, weight and the pod's own request of each resource that a score looks at."""
 
 
 class ResourceWeight(Struct, frozen=True):
@@ -105,21 +110,25 @@ class NodeResourcesFit(ScoreDefaults, FilterDefaults, Struct, frozen=True):
 
     def pre_score(self, pod: Pod, nodes: Sequence[NodeInfo], snapshot: Snapshot) -> PreFilterResult:
         """What the pod counts as, silent containers at their default (SC-62)."""
-        return PreFilterResult(state=incoming_nonzero_requests(pod))
+        return PreFilterResult(state=asked(self.resources, incoming_nonzero_requests(pod)))
 
-    def score(self, state: Amounts, pod: Pod, node: NodeInfo, snapshot: Snapshot) -> int:
-        """The weighted mean over the resources, as the strategy rates each."""
+    def score(self, state: Asked, pod: Pod, node: NodeInfo, snapshot: Snapshot) -> int:
+        """The weighted mean over the resources that the node has, as the strategy rates each."""
         rate = self._rate()
         total = weights = 0
-        for resource, amount, given in amounts(self.resources, state, node, nonzero=True):
-            rating = rate(amount, given)
-            if rating == 0 and self.strategy == "RequestedToCapacityRatio":
+        for name, weight, mine in state:
+            given = node.allocatable.get(name, 0)
+            if given == 0:
                 continue
-            total += rating * resource.weight
-            weights += resource.weight
+            used = node.nonzero if name in _NONZERO else node.requested
+            rating = rate(used.get(name, 0) + mine, given)
+            if rating == 0 and self.strategy == _RATIO:
+                continue
+            total += rating * weight
+            weights += weight
         if weights == 0:
             return 0
-        return round_half_up(total / weights) if self.strategy == "RequestedToCapacityRatio" else total // weights
+        return round_half_up(total / weights) if self.strategy == _RATIO else total // weights
 
     def _rate(self) -> Callable[[int, int], int]:
         if self.strategy == "LeastAllocated":
@@ -140,26 +149,10 @@ def _most_allocated(amount: int, given: int) -> int:
     return min(amount, given) * MAX_SCORE // given
 
 
-def amounts(
-    resources: Sequence[ResourceWeight], incoming: Amounts, node: NodeInfo, *, nonzero: bool
-) -> list[tuple[ResourceWeight, int, int]]:
-    """Per resource that the node has: what would be requested with the pod on it, and what there is (SC-88, SC-90).
-
-    Parameters
-    ----------
-    resources : which to look at.
-    incoming : what the pod to be placed requests.
-    node : with the pods that are there.
-    nonzero : whether cpu and memory of the pods on the node count with the scoring defaults.
-    """
-    found = []
-    for resource in resources:
-        name = resource.name
-        mine = incoming.get(name, 0)
-        if mine == 0 and is_scalar(name):
-            continue
-        given = node.allocatable.get(name, 0)
-        if given:
-            used = node.nonzero if nonzero and name in (CPU, MEMORY) else node.requested
-            found.append((resource, used.get(name, 0) + mine, given))
-    return found
+def asked(resources: Sequence[ResourceWeight], requests: Amounts) -> Asked:
+    """The resources that a score looks at for a pod: extended ones only if the pod requests them."""
+    return tuple(
+        (resource.name, resource.weight, requests.get(resource.name, 0))
+        for resource in resources
+        if requests.get(resource.name, 0) or not is_scalar(resource.name)
+    )

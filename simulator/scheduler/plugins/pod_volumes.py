@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim
 from simulator.api.meta import Key, Labels
+from simulator.api.selectors import LabelSelector, NodeSelector
 from simulator.api.storage import NO_PROVISIONER, CSIDriver, CSIStorageCapacity, StorageClass
 from simulator.binding.names import SELECTED_NODE
 from simulator.binding.reference import affinity_matches, attributes_class, class_of, refers, volume_mode
@@ -32,10 +33,6 @@ Chosen = Mapping[Key, Key]
 NOTHING_CHOSEN: Final[Chosen] = {}
 EVERY_NODE: Final = ""
 
-_Entry = tuple[int, int, PersistentVolume]
-"""Capacity in billionths, place in the list of the class, volume; sorting entries puts the smallest volume first."""
-
-
 class Reach(Struct, frozen=True):
     """Where a volume can be reached from: everywhere, by one label's value, or by a rule that must be evaluated."""
 
@@ -46,16 +43,12 @@ class Reach(Struct, frozen=True):
 
     @classmethod
     def of(cls, volume: PersistentVolume) -> Reach:
-        """The reach of a volume; nearly all local volumes name one value of one label."""
+        """The reach of a volume."""
         affinity = volume.spec.node_affinity
         if affinity is None or affinity.required is None:
             return cls(volume)
-        terms = affinity.required.node_selector_terms
-        if len(terms) == 1 and len(terms[0].match_expressions) == 1:
-            expression = terms[0].match_expressions[0]
-            if expression.operator == "In" and expression.values and expression.key:
-                return cls(volume, expression.key, expression.values)
-        return cls(volume, is_rule=True)
+        simple = _one_label(affinity.required)
+        return cls(volume, *simple) if simple is not None else cls(volume, is_rule=True)
 
     def includes(self, labels: Labels) -> bool:
         """Whether a node with these labels reaches the volume (VB-40)."""
@@ -64,92 +57,163 @@ class Reach(Struct, frozen=True):
         return not self.is_rule or affinity_matches(self.volume, labels)
 
 
-class Candidates(Struct, frozen=True):
-    """The volumes that one unbound claim could take, the smallest first, by what reaches them.
+def _one_label(required: NodeSelector) -> tuple[str, tuple[str, ...]] | None:
+    """Label and values of a rule of the shape that nearly all local volumes have; None for any other."""
+    terms = required.node_selector_terms
+    if len(terms) == 1:
+        expressions = terms[0].match_expressions
+        if len(expressions) == 1 and expressions[0].operator == "In" and expressions[0].values:
+            return expressions[0].key, expressions[0].values
+    return None
+
+
+class FreeVolumes(Struct, frozen=True):
+    """The free volumes of a class, filed by what reaches them; each file is in the order of the class's list.
 
     Attributes
     ----------
-    reserved : volumes that refer to the claim; if there is one, nothing else is looked at (VB-34, VB-37).
     by_label : label, then value, then volumes.
     anywhere, by_rule : those without a node affinity, and those with one that must be evaluated at each node.
     """
 
-    claim: PersistentVolumeClaim
-    reserved: tuple[PersistentVolume, ...]
-    by_label: dict[str, dict[str, list[_Entry]]]
-    anywhere: list[_Entry]
-    by_rule: list[_Entry]
+    by_label: dict[str, dict[str, list[PersistentVolume]]]
+    anywhere: list[PersistentVolume]
+    by_rule: list[PersistentVolume]
 
-    def reachable(self, labels: Labels) -> Sequence[_Entry]:
-        """Those within reach of a node with these labels, the smallest first."""
-        found: list[_Entry] = self.anywhere
-        for label, values in self.by_label.items():
+    @classmethod
+    def of(cls, volumes: Iterable[PersistentVolume]) -> FreeVolumes:
+        """File the volumes that any claim may take (VB-3, VB-32, VB-174)."""
+        by_label: dict[str, dict[str, list[PersistentVolume]]] = {}
+        anywhere: list[PersistentVolume] = []
+        by_rule: list[PersistentVolume] = []
+        for volume in volumes:
+            spec = volume.spec
+            if spec.claim_ref is not None or volume.status.phase != "Available":
+                continue
+            if volume.metadata.deletion_timestamp is not None:
+                continue
+            affinity = spec.node_affinity
+            if affinity is None or affinity.required is None:
+                anywhere.append(volume)
+                continue
+            simple = _one_label(affinity.required)
+            if simple is None:
+                by_rule.append(volume)
+                continue
+            label, values = simple
+            files = by_label.setdefault(label, {})
+            for value in values:
+                file = files.get(value)
+                if file is None:
+                    files[value] = [volume]
+                else:
+                    file.append(volume)
+        return cls(by_label, anywhere, by_rule)
+
+    def in_reach(self, labels: Labels) -> Sequence[PersistentVolume]:
+        """Those that a node with these labels can reach."""
+        found = self.anywhere
+        for label, files in self.by_label.items():
             value = labels.get(label)
-            there = values.get(value) if value is not None else None
+            there = files.get(value) if value is not None else None
             if there:
-                found = sorted(found + there) if found else there
+                found = found + there if found else there
         if self.by_rule:
-            rest = [entry for entry in self.by_rule if affinity_matches(entry[2], labels)]
-            found = sorted(found + rest) if rest else found
+            found = found + [volume for volume in self.by_rule if affinity_matches(volume, labels)]
         return found
 
-    def all(self) -> list[tuple[str, _Entry]]:
-        """All free candidates, each with a mark of where it is.
+    def everywhere(self) -> list[tuple[str, PersistentVolume]]:
+        """All of them, each with a mark of where it is.
 
         Two volumes that one node can reach never differ in the mark, unless one of the marks is empty.
         """
         single = len(self.by_label) == 1
         filed = [
-            (value if single else "", entry)
-            for values in self.by_label.values()
-            for value, entries in values.items()
-            for entry in entries
+            (value if single else "", volume)
+            for files in self.by_label.values()
+            for value, volumes in files.items()
+            for volume in volumes
         ]
-        return [*filed, *(("", entry) for entry in self.anywhere), *(("", entry) for entry in self.by_rule)]
+        return [*filed, *(("", volume) for volume in self.anywhere), *(("", volume) for volume in self.by_rule)]
+
+
+class Candidates(Struct, frozen=True):
+    """The volumes that one unbound claim could take, and what it asks of them.
+
+    Attributes
+    ----------
+    reserved : volumes that refer to the claim; if there is one, nothing else is looked at (VB-34, VB-37).
+    free : the free volumes of its class, fitting or not.
+    """
+
+    claim: PersistentVolumeClaim
+    reserved: tuple[PersistentVolume, ...]
+    free: FreeVolumes
+    request: int
+    mode: str
+    attributes: str
+    modes: tuple[str, ...]
+    selector: LabelSelector | None
 
     @classmethod
-    def of(cls, claim: PersistentVolumeClaim, volumes: Iterable[PersistentVolume]) -> Candidates:
-        """Sort out the volumes of the claim's class by the tests that do not depend on a node (VB-31, VB-32)."""
-        asked = claim.request
-        request = asked.nano if asked is not None else 0
-        mode, attributes, modes = volume_mode(claim), attributes_class(claim), claim.spec.access_modes
-        selector = claim.spec.selector
-        reserved: list[PersistentVolume] = []
-        entries: list[_Entry] = []
-        for place, volume in enumerate(volumes):
-            spec = volume.spec
-            if spec.claim_ref is not None:
-                if not refers(volume, claim):
-                    continue
-            elif volume.status.phase != "Available":
+    def of(cls, claim: PersistentVolumeClaim, free: FreeVolumes, view: View) -> Candidates:
+        """What the claim asks for, and what is reserved for it in its class (VB-36)."""
+        asked, named = claim.request, class_of(claim)
+        made = cls(
+            claim=claim, reserved=(), free=free, request=asked.nano if asked is not None else 0,
+            mode=volume_mode(claim), attributes=attributes_class(claim), modes=claim.spec.access_modes,
+            selector=claim.spec.selector,
+        )
+        reserved = tuple(
+            volume
+            for volume in view.by("volumes-by-claim", (claim.metadata.namespace, claim.metadata.name))
+            if class_of(volume) == named and refers(volume, claim) and made._suits(volume)
+            and not volume.metadata.is_terminating
+        )
+        return replace(made, reserved=reserved) if reserved else made
+
+    def _suits(self, volume: PersistentVolume) -> bool:
+        """What even a reserved volume must satisfy (VB-34)."""
+        spec = volume.spec
+        return (
+            _size(volume) >= self.request
+            and (spec.volume_mode or "Filesystem") == self.mode
+            and (spec.volume_attributes_class_name or "") == self.attributes
+        )
+
+    def accepts(self, volume: PersistentVolume) -> bool:
+        """Whether a free volume of the class will do, wherever it is (VB-32)."""
+        if not self._suits(volume):
+            return False
+        offered = volume.spec.access_modes
+        if self.modes != offered and not all(mode in offered for mode in self.modes):
+            return False
+        return self.selector is None or self.selector.selects(volume.metadata.labels)
+
+    def best(self, labels: Labels, taken: Sequence[str]) -> tuple[PersistentVolume, ...]:
+        """The smallest acceptable volumes in reach; or all that are reserved, for they tie wherever they are (VB-37)."""
+        if self.reserved:
+            return self.reserved
+        least = -1
+        found: list[PersistentVolume] = []
+        for volume in self.free.in_reach(labels):
+            if not self.accepts(volume) or (taken and volume.metadata.name in taken):
                 continue
-            size = spec.capacity.get("storage")
-            capacity = size.nano if size is not None else 0
-            if capacity < request or volume_mode(volume) != mode or attributes_class(volume) != attributes:
-                continue
-            if volume.metadata.deletion_timestamp is not None:
-                continue
-            if spec.claim_ref is not None:
-                reserved.append(volume)
-            elif _offers(spec.access_modes, modes) and (selector is None or selector.selects(volume.metadata.labels)):
-                entries.append((capacity, place, volume))
-        entries.sort()
-        by_label: dict[str, dict[str, list[_Entry]]] = {}
-        anywhere: list[_Entry] = []
-        by_rule: list[_Entry] = []
-        for entry in entries:
-            reach = Reach.of(entry[2])
-            if reach.label:
-                values = by_label.setdefault(reach.label, {})
-                for value in reach.values:
-                    values.setdefault(value, []).append(entry)
-            else:
-                (by_rule if reach.is_rule else anywhere).append(entry)
-        return cls(claim, tuple(reserved), by_label, anywhere, by_rule)
+            size = _size(volume)
+            if not found or size < least:
+                least, found = size, [volume]
+            elif size == least:
+                found.append(volume)
+        return tuple(found)
+
+    def finds_any(self, labels: Labels) -> bool:
+        """Whether a free volume in reach will do."""
+        return any(self.accepts(volume) for volume in self.free.in_reach(labels))
 
 
-def _offers(offered: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    return wanted == offered or all(mode in offered for mode in wanted)
+def _size(volume: PersistentVolume) -> int:
+    size = volume.spec.capacity.get("storage")
+    return size.nano if size is not None else 0
 
 
 class Supply(Struct, frozen=True):
@@ -241,17 +305,17 @@ class PodVolumes(Struct, frozen=True):
         """Look everything up; the volumes of each class once, the same for all nodes (VB-128)."""
         volumes = (view.get(PersistentVolume, claim.spec.volume_name) for claim in bound)
         supplies: dict[str, Supply] = {}
-        lists: dict[str, list[PersistentVolume]] = {}
+        files: dict[str, FreeVolumes] = {}
         for claim in unbound:
             name = class_of(claim)
             if name not in supplies:
                 supplies[name] = Supply.of(name, view)
-                lists[name] = view.by("volumes-by-class", name)
+                files[name] = FreeVolumes.of(view.by("volumes-by-class", name))
         free = [claim for claim in unbound if SELECTED_NODE not in claim.metadata.annotations]
         free.sort(key=lambda claim: claim.request.nano if claim.request is not None else 0)
         return cls(
             bound=tuple(Reach.of(volume) if volume is not None else None for volume in volumes),
-            delayed=tuple(Candidates.of(claim, lists[class_of(claim)]) for claim in free),
+            delayed=tuple(Candidates.of(claim, files[class_of(claim)], view) for claim in free),
             selected=tuple(claim for claim in unbound if SELECTED_NODE in claim.metadata.annotations),
             supplies=supplies,
         )
@@ -279,7 +343,7 @@ class PodVolumes(Struct, frozen=True):
         taken: list[str] = []
         for candidates in self.delayed:  # VB-133: greedy, no way back
             claim = candidates.claim
-            options = _options(candidates, labels, taken)
+            options = candidates.best(labels, taken)
             if len(options) > 1:
                 ties.append(Tie(claim, options))
             volume = _pick(options, claim, chosen)
@@ -336,21 +400,6 @@ def _reasons(*problems: str) -> tuple[str, ...]:
     return tuple(reason for reason in _REASON_ORDER if reason in problems)
 
 
-def _options(candidates: Candidates, labels: Labels, taken: Sequence[str]) -> tuple[PersistentVolume, ...]:
-    """The volumes of equal merit; reserved ones count even where they are out of reach (VB-37)."""
-    if candidates.reserved:
-        return candidates.reserved
-    least = -1
-    options: list[PersistentVolume] = []
-    for capacity, _, volume in candidates.reachable(labels):
-        if options and capacity > least:
-            break
-        if not taken or volume.metadata.name not in taken:
-            least = capacity
-            options.append(volume)
-    return tuple(options)
-
-
 def _pick(
     options: Sequence[PersistentVolume], claim: PersistentVolumeClaim, chosen: Chosen
 ) -> PersistentVolume | None:
@@ -402,34 +451,34 @@ def ties_matter(volumes: PodVolumes) -> bool:
     open_claims = [candidates for candidates in volumes.delayed if not candidates.reserved]
     for place, candidates in enumerate(open_claims):
         others = [
-            {entry[1] for _, entry in later.all()}
+            later
             for later in open_claims[place + 1:]
-            if class_of(later.claim) == class_of(candidates.claim) and not _asks_alike(later.claim, candidates.claim)
+            if later.free is candidates.free and not _asks_alike(later, candidates)
         ]
-        if others and _tells_apart(candidates.all(), others):
+        if others and _tells_apart(candidates, others):
             return True
     return False
 
 
-def _asks_alike(one: PersistentVolumeClaim, other: PersistentVolumeClaim) -> bool:
+def _asks_alike(one: Candidates, other: Candidates) -> bool:
     """Whether two claims of a class differ in size alone."""
     return (
-        one.spec.selector == other.spec.selector
-        and set(one.spec.access_modes) == set(other.spec.access_modes)
-        and volume_mode(one) == volume_mode(other)
-        and attributes_class(one) == attributes_class(other)
+        one.selector == other.selector and set(one.modes) == set(other.modes) and one.mode == other.mode
+        and one.attributes == other.attributes
     )
 
 
-def _tells_apart(entries: Iterable[tuple[str, _Entry]], others: Sequence[set[int]]) -> bool:
-    seen: dict[tuple[str, int], tuple[bool, ...]] = {}
-    everywhere: dict[int, tuple[bool, ...]] = {}
-    for where, (capacity, place, _) in entries:
-        wanted_by = tuple(place in other for other in others)
-        if seen.setdefault((where, capacity), wanted_by) != wanted_by:
+def _tells_apart(candidates: Candidates, others: Sequence[Candidates]) -> bool:
+    """Whether two volumes of one size, both good for a claim and in reach of one node, are not alike to the others."""
+    here: dict[tuple[str, int], tuple[bool, ...]] = {}
+    anywhere: dict[int, tuple[bool, ...]] = {}
+    for where, volume in candidates.free.everywhere():
+        if not candidates.accepts(volume):
+            continue
+        size = _size(volume)
+        wanted_by = tuple(other.accepts(volume) for other in others)
+        if here.setdefault((where, size), wanted_by) != wanted_by:
             return True
-        if where == "" and everywhere.setdefault(capacity, wanted_by) != wanted_by:
+        if where == "" and anywhere.setdefault(size, wanted_by) != wanted_by:
             return True
-    return any(
-        wanted_by != everywhere[capacity] for (_, capacity), wanted_by in seen.items() if capacity in everywhere
-    )
+    return any(wanted_by != anywhere[size] for (_, size), wanted_by in here.items() if size in anywhere)

@@ -217,7 +217,7 @@ def _finds_volume(state: PodVolumes, node: Node) -> bool:
     if state.bound or state.selected or len(state.delayed) != 1:
         return False
     candidates = state.delayed[0]
-    return not candidates.reserved and bool(candidates.reachable(node.metadata.labels))
+    return not candidates.reserved and candidates.finds_any(node.metadata.labels)
 
 
 def _refused(reasons: tuple[str, ...]) -> Status:

@@ -1,0 +1,60 @@
+"""The table of ``bindsim compare``: one line for each setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Final
+
+from simulator.compare import Row
+from simulator.report.tables import table
+from simulator.units import SECOND, Micros
+
+_Z: Final = 1.959963984540054
+"""Of a normal distribution, 95 % lie within so many standard deviations."""
+
+
+def compare_table(rows: Sequence[Row]) -> list[str]:
+    """How the runs of each setting ended, with the share of stuck ones and Wilson's 95 % interval around it."""
+    keys = list(dict.fromkeys(key for row in rows for key in row.settings))
+    lines = [[*(key.upper() for key in keys), "RUNS", "CONVERGED", "STUCK", "NO VERDICT", "STUCK %", "95 % INTERVAL",
+              "MEDIAN TIME TO READY"]]
+    for row in rows:
+        runs, stuck = len(row.outcomes), row.count("stuck")
+        low, high = wilson(stuck, runs)
+        share = f"{100 * stuck / runs:.1f}" if runs else "-"
+        lines.append([
+            *(row.settings.get(key, "") for key in keys), str(runs), str(row.count("converged")), str(stuck),
+            str(row.count("no verdict")), share, f"{100 * low:.1f} to {100 * high:.1f}", _seconds(median_ready(row)),
+        ])
+    return table(lines)
+
+
+def median_ready(row: Row) -> Micros | None:
+    """The median time to ready of those runs that converged; None if none did."""
+    times = sorted(outcome.time for outcome in row.outcomes if outcome.verdict == "converged")
+    if not times:
+        return None
+    middle = len(times) // 2
+    return times[middle] if len(times) % 2 else (times[middle - 1] + times[middle]) // 2
+
+
+def wilson(hits: int, runs: int) -> tuple[float, float]:
+    """Wilson's 95 % interval for a share.
+
+    Examples
+    --------
+    >>> [round(end, 4) for end in wilson(0, 1000)], [round(end, 3) for end in wilson(600, 1000)]
+    ([0.0, 0.0038], [0.569, 0.63])
+    """
+    if not runs:
+        return 0.0, 1.0
+    share, square = hits / runs, _Z * _Z
+    centre = share + square / (2 * runs)
+    spread = _Z * sqrt(share * (1 - share) / runs + square / (4 * runs * runs))
+    scale = 1 + square / runs
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def _seconds(time: Micros | None) -> str:
+    return "-" if time is None else f"{time / SECOND:.2f}s"

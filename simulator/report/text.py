@@ -1,0 +1,135 @@
+"""The report of a run as plain text: what happened when, where everything is, the verdict, and why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TextIO
+
+from simulator.api.meta import Object
+from simulator.eventlog import Log
+from simulator.explain.evidence import gather
+from simulator.explain.reasons import explain, leftovers, render
+from simulator.report.condense import condense
+from simulator.report.happenings import happenings
+from simulator.report.kubectl import Query, Wanted, header, row, select
+from simulator.report.state import State
+from simulator.report.tables import table
+
+WIDTH: Final = 100
+"""Columns of text that is not for a terminal."""
+ROWS: Final = 20
+"""So many rows of a table are shown."""
+_NOTES: Final = {"assumed": "Assumed", "notSimulated": "Not simulated", "withoutEffect": "Without effect on the simulation",
+                 "warnings": "Warnings"}
+
+
+def print_run(log: Log, stream: TextIO) -> None:
+    """Write the report of a run; with colour on a terminal, unless NO_COLOR is set."""
+    is_terminal = stream.isatty()
+    width = max(60, shutil.get_terminal_size((WIDTH, 24)).columns) if is_terminal else WIDTH
+    lines = run_lines(log, width)
+    if is_terminal and not os.environ.get("NO_COLOR"):
+        from simulator.report.colour import coloured
+
+        stream.write(coloured(lines))
+    else:
+        stream.write("\n".join(lines) + "\n")
+
+
+def run_lines(log: Log, width: int = WIDTH) -> list[str]:
+    """The report of a run."""
+    evidence = gather(log)
+    found = explain(evidence)
+    sections = [
+        _title(log.header),
+        ["Timeline", *_indented(timeline_lines(log, width - 2))],
+        *([title, *_indented(rows)] for title, rows in _tables(evidence.state)),
+        _verdict(log, width),
+        ["Why", *_indented(render(found, width - 2))] if found else [],
+        ["Left over", *_indented(render(leftovers(evidence), width - 2))] if leftovers(evidence) else [],
+        *_notes(log.header, width),
+    ]
+    lines: list[str] = []
+    for section in sections:
+        if section:
+            lines.extend(["", *section] if lines else section)
+    return lines
+
+
+def timeline_lines(log: Log, width: int = WIDTH) -> list[str]:
+    """What happened when, one line each; long runs are summed up."""
+    lines = condense(happenings(log))
+    column = max((len(line.when) for line in lines), default=0) + 2
+    wrapped: list[str] = []
+    for line in lines:
+        wrapped.extend(textwrap.wrap(line.text, width, initial_indent=line.when.ljust(column), break_on_hyphens=False,
+                                     subsequent_indent=" " * (column + 2), break_long_words=False))
+    return wrapped
+
+
+def reason_lines(log: Log, width: int = WIDTH) -> list[str]:
+    """Why everything that is short of its goal is so, causes before effects."""
+    return render(explain(gather(log)), width)
+
+
+def _title(header: Mapping[str, Any]) -> list[str]:
+    name, title = header.get("scenario", ""), header.get("title", "")
+    lines = [": ".join(part for part in (name, title) if part)]
+    given = [f"{key}={value}" for key, value in header.get("parameters", {}).items()]
+    if "seed" in header:
+        given.extend([f"seed {header['seed']}", f"ties {header.get('ties', '')}"])
+    lines.append(", ".join(given))
+    return [line for line in lines if line]
+
+
+def _tables(state: State) -> Iterator[tuple[str, list[str]]]:
+    """Where everything is, as kubectl shows it."""
+    for name, kind, output in (("sts", "StatefulSet", ""), ("pods", "Pod", "wide"), ("pvc", "PersistentVolumeClaim", ""),
+                               ("pv", "PersistentVolume", "")):
+        everything = select(state, Wanted(kind), None)
+        if not everything:
+            continue
+        elsewhere = any(obj.namespace not in ("", "default") for obj in everything)
+        query = Query((name,), None if elsewhere else "default", output)
+        command = f"kubectl get {name}{' -A' if elsewhere else ''}{' -o wide' if output else ''}"
+        yield command, _rows(everything, kind, query, state)
+
+
+def _rows(objects: Sequence[Object], kind: str, query: Query, state: State) -> list[str]:
+    shown = objects if len(objects) <= ROWS + 1 else objects[:ROWS]
+    lines = table([header(kind, query), *(row(obj, state.time, query) for obj in shown)])
+    return [*lines, f"… and {len(objects) - ROWS} more"] if len(shown) < len(objects) else lines
+
+
+def _verdict(log: Log, width: int) -> list[str]:
+    detail = verdict_of(log)
+    if detail is None:
+        return ["Verdict: none, for the log ends before the run does"]
+    said = f"Verdict: {detail['verdict']}: {detail['why']}"
+    lines = textwrap.wrap(said, width, subsequent_indent="  ", break_on_hyphens=False)
+    failures = [f"Timeline: {failure}" for failure in detail.get("failures", ())]
+    return lines + [line for failure in failures for line in textwrap.wrap(failure, width, subsequent_indent="  ")]
+
+
+def verdict_of(log: Log) -> Mapping[str, Any] | None:
+    """What the run's last entry says, if there is one."""
+    for entry in reversed(log.entries):
+        if entry.verb == "verdict":
+            return entry.detail
+    return None
+
+
+def _notes(head: Mapping[str, Any], width: int) -> Iterator[list[str]]:
+    for key, title in _NOTES.items():
+        lines = head.get(key) or ()
+        if lines:
+            wrapped = [part for line in lines for part in textwrap.wrap(line, width - 2, subsequent_indent="  ",
+                                                                        break_on_hyphens=False)]
+            yield [title, *_indented(wrapped)]
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"  {line}".rstrip() for line in lines]
