@@ -16,25 +16,25 @@ from typing import TYPE_CHECKING, Any
 from simulator.version import __version__
 
 if TYPE_CHECKING:
-    from simulator.compare import compare
+    from simulator.comparison import compare
     from simulator.errors import ManifestError, ScenarioError, SimulatorError
     from simulator.eventlog import Log, read_log
-    from simulator.expect import check
-    from simulator.run import Run, run
+    from simulator.expectations import check
+    from simulator.simulation import Run, run
     from simulator.scenario.load import Scenario, load_scenario
 
 _HOMES = {
     "Log": "simulator.eventlog",
     "ManifestError": "simulator.errors",
-    "Run": "simulator.run",
+    "Run": "simulator.simulation",
     "Scenario": "simulator.scenario.load",
     "ScenarioError": "simulator.errors",
     "SimulatorError": "simulator.errors",
-    "check": "simulator.expect",
-    "compare": "simulator.compare",
+    "check": "simulator.expectations",
+    "compare": "simulator.comparison",
     "load_scenario": "simulator.scenario.load",
     "read_log": "simulator.eventlog",
-    "run": "simulator.run",
+    "run": "simulator.simulation",
 }
 
 __all__ = [

@@ -18,9 +18,9 @@ LAYERS = [
     {"assembly", "drivers"},
     {"explain"},
     {"scenario"},
-    {"run"},
+    {"simulation"},
     {"report", "testing"},
-    {"compare", "expect"},
+    {"comparison", "expectations"},
     {"cli"},
 ]
 ROOT = Path(simulator.__file__).parent

@@ -11,7 +11,7 @@ from simulator.scenario.parameters import parse_setting
 
 def main(arguments: Namespace) -> int:
     """Run a scenario under every combination of values, over the same seeds, and print one table."""
-    from simulator.compare import compare, grid
+    from simulator.comparison import compare, grid
 
     fixed = dict(parse_setting(written) for written in arguments.set)
     rows = compare(

@@ -11,7 +11,7 @@ from simulator.cli.input import load_input, write_log
 
 def main(arguments: Namespace) -> int:
     """Run a scenario once and print what became of it."""
-    from simulator.run import run
+    from simulator.simulation import run
 
     result = run(load_input(arguments), seed=arguments.seed, ties=arguments.ties, until=arguments.until)
     if arguments.log:

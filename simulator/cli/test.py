@@ -11,7 +11,7 @@ from simulator.errors import ScenarioError
 
 def main(arguments: Namespace) -> int:
     """Run every scenario found and print one line each; a failed one with what differs."""
-    from simulator.expect import check
+    from simulator.expectations import check
     from simulator.scenario.load import load_scenario
 
     failed = 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Final
 
-from simulator.compare import Row
+from simulator.comparison import Row
 from simulator.report.tables import table
 from simulator.units import SECOND, Micros
 

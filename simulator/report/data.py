@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulator.api.core import PersistentVolumeClaim, Pod
-from simulator.compare import Row
+from simulator.comparison import Row
 from simulator.eventlog import Log
 from simulator.explain.evidence import gather
 from simulator.explain.reasons import explain, leftovers

@@ -72,6 +72,7 @@ class _Teller:
         self._has_actions = any(entry.verb == "action" for entry in log.entries)
         self._given: dict[str, list[Object]] = {}
         self._claims: dict[Key, LogEntry] = {}
+        self._claims_told: dict[Key, None] = {}
         self._chosen: dict[Key, int] = {}
         self._said: dict[tuple[Any, ...], None] = {}
         self._actions: list[tuple[LogEntry, Mapping[str, Any]]] = []
@@ -99,13 +100,21 @@ class _Teller:
         elif note is not None:
             happening = note(self, entry, entry.detail or {})
             if happening is not None:
+                yield from self._claim_created(entry.key)
                 yield happening
 
     def rest(self) -> Iterator[Happening]:
         """What is left to tell at the end."""
         yield from self._finish_given()
         yield from self._finish_actions()
-        for key, entry in self._claims.items():
+        for key in tuple(self._claims):
+            yield from self._claim_created(key)
+
+    def _claim_created(self, key: Key) -> Iterator[Happening]:
+        """A claim for which nobody has made the pod yet."""
+        entry = self._claims.pop(key, None)
+        if entry is not None:
+            self._claims_told[key] = None
             yield Happening(entry.time, key, "created", f"claim {short(key)} created")
 
     def _once(self, *what: Any) -> bool:
@@ -199,7 +208,8 @@ class _Teller:
     def _pod_created(self, pod: Pod) -> str:
         """A pod with the claims that were made for it, and those that it finds again (WL-46)."""
         keys = [Key("PersistentVolumeClaim", pod.namespace, name) for name in pod.claim_names]
-        new = [key.name for key in keys if self._claims.pop(key, None) is not None]
+        new = [key.name for key in keys
+               if self._claims.pop(key, None) is not None or self._claims_told.pop(key, 0) is None]
         found = [key.name for key in keys if key.name not in new and self.state.find(key) is not None]
         noun = "claim" if len(new or found) == 1 else "claims"
         if new:
@@ -303,12 +313,21 @@ class _Teller:
     def _data(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
         outcome = detail.get("outcome", "")
         if entry.verb == "write":
-            value = f"{detail.get('name')}={detail['value']}" if detail.get("value") else detail.get("name")
+            value = f"{detail.get('name')}={detail['value']}" if detail.get("value") else \
+                f"{detail.get('name')} ({_bytes(detail.get('size', 0))})"
             return Happening(entry.time, entry.key, "write", f"{short(entry.key)} writes {value} to {detail.get('volume')}"
                              + (f": {outcome}" if outcome else ""))
-        found = outcome or (repr(detail.get("value")) if detail.get("value") is not None else "nothing there")
+        value = detail.get("value")
+        found = outcome or ("nothing there" if value is None else value or "it is there")
         return Happening(entry.time, entry.key, "read", f"{short(entry.key)} reads {detail.get('name')} from "
                          f"{detail.get('volume')}: {found}")
+
+
+def _bytes(size: int) -> str:
+    for suffix, unit in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
+        if size and size % unit == 0:
+            return f"{size // unit}{suffix}"
+    return str(size)
 
 
 def _is_complete(obj: StatefulSet) -> bool:

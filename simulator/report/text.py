@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
@@ -29,7 +28,7 @@ _NOTES: Final = {"assumed": "Assumed", "notSimulated": "Not simulated", "without
 def print_run(log: Log, stream: TextIO) -> None:
     """Write the report of a run; with colour on a terminal, unless NO_COLOR is set."""
     is_terminal = stream.isatty()
-    width = max(60, shutil.get_terminal_size((WIDTH, 24)).columns) if is_terminal else WIDTH
+    width = max(60, _columns()) if is_terminal else WIDTH
     lines = run_lines(log, width)
     if is_terminal and not os.environ.get("NO_COLOR"):
         from simulator.report.colour import coloured
@@ -37,6 +36,13 @@ def print_run(log: Log, stream: TextIO) -> None:
         stream.write(coloured(lines))
     else:
         stream.write("\n".join(lines) + "\n")
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return WIDTH
 
 
 def run_lines(log: Log, width: int = WIDTH) -> list[str]:

@@ -278,7 +278,8 @@ def test_pod_topology_spread() -> None:
 @pytest.mark.rule("SC-26")
 def test_pod_topology_spread_and_nodes() -> None:
     pod = own(topologySpreadConstraints=[spread()])
-    inside, elsewhere, outside = make_node("n", labels={"zone": "a"}), make_node("n", labels={"zone": "b"}), make_node("n")
+    inside, outside = make_node("n", labels={"zone": "a"}), make_node("n")
+    elsewhere = make_node("n", labels={"zone": "b"})
     for action, old, new in [(ADD, None, inside), (DELETE, inside, None)]:
         assert helps("PodTopologySpread", pod, NODE, action, old, new)
     assert not helps("PodTopologySpread", pod, NODE, ADD, None, outside)

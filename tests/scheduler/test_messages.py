@@ -14,7 +14,7 @@ from simulator.scheduler.decision import Decision, Question, decide, prepare
 from simulator.scheduler.framework import Snapshot, unresolvable, unschedulable
 from simulator.scheduler.plugins import DEFAULT_PROFILE
 from simulator.scheduler.preemption import best_candidates, dry_run, ineligible, potential_nodes
-from simulator.testing.builders import make_class, make_claim, make_node, make_pod, make_volume
+from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_volume
 from tests.scheduler.snapshots import on, snapshot_of
 
 NO_NEWS = "no new claims to deallocate, preemption: "

@@ -24,7 +24,7 @@ from simulator.scheduler.framework import Code, Snapshot, Status
 from simulator.scheduler.plugins import VolumeBinding, default_profile
 from simulator.scheduler.plugins.pod_volumes import VolumePlan
 from simulator.scheduler.plugins.volume_binding import EVERY_NODE, PodVolumes, assumptions, ties_matter, volume_writes
-from simulator.testing.builders import make_class, make_claim, make_node, make_pod, make_volume
+from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_volume
 from tests.scheduler.snapshots import answers, reasons, scores, snapshot_of
 
 NODE_AFFINITY = "node(s) didn't match PersistentVolume's node affinity"

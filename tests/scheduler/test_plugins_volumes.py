@@ -11,7 +11,7 @@ from simulator.api.meta import Object, decode, evolve, with_meta
 from simulator.api.storage import CSINode
 from simulator.scheduler.framework import SUCCESS, Code, Status
 from simulator.scheduler.plugins import NodeVolumeLimits, VolumeRestrictions, VolumeZone
-from simulator.testing.builders import make_class, make_claim, make_node, make_pod, make_volume
+from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_volume
 from tests.scheduler.snapshots import answers, on, reasons, snapshot_of
 
 ONCE_POD = ("ReadWriteOncePod",)

@@ -27,10 +27,11 @@ def sort_out(sts: StatefulSet, pods: Iterable[Pod]) -> tuple[list[Member], list[
     """Pods that could be the set's, as labels and name are right, with their ordinals; and the others (WL-96)."""
     members: list[Member] = []
     strangers = []
-    name = sts.metadata.name
+    name, selector = sts.metadata.name, sts.spec.selector
     for pod in pods:
-        ordinal = member_ordinal(name, pod.metadata.name)
-        if ordinal is not None and selects(sts, pod.metadata.labels):
+        meta = pod.metadata
+        ordinal = member_ordinal(name, meta.name)
+        if ordinal is not None and selector is not None and selector.selects(meta.labels):
             members.append((ordinal, pod))
         else:
             strangers.append(pod)

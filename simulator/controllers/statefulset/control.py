@@ -55,7 +55,8 @@ class Roster(Struct, frozen=True):
         replicas = [replica_of(sts, ordinal, present.get(ordinal), now) for ordinal in ordinals]
         beyond = [replica_of(sts, ordinal, pod, now) for ordinal, pod in pods if ordinal not in ordinals]
         beyond.sort(key=lambda each: -each.ordinal)
-        return cls(replicas, [each for each in beyond if each.ordinal >= 0], [each for each in beyond if each.ordinal < 0])
+        condemned = [each for each in beyond if each.ordinal >= 0]
+        return cls(replicas, condemned, beyond[len(condemned):])
 
     @property
     def first_unavailable(self) -> str:
@@ -102,12 +103,12 @@ class Control(Struct, frozen=True):
             return count(sts, (*roster.replicas, *roster.condemned, *roster.ignored), self.versions), None
         # What this sync does to pods is not counted before a later one sees it (WL-70).
         status = count(sts, (*roster.replicas, *roster.condemned), self.versions)
-        for pods, act in (
-            (roster.replicas, self.process_replica),  # A
-            (roster.condemned, self.fix_claims),  # B
-            (roster.condemned, self.process_condemned),  # C
+        for pods, is_fine, act in (
+            (roster.replicas, self.is_kept, self.process_replica),  # A
+            (roster.condemned, self.has_right_owners, self.fix_claims),  # B
+            (roster.condemned, never, self.process_condemned),  # C
         ):
-            stop, failure = yield from self.run_for_all(pods, act)
+            stop, failure = yield from self.run_for_all(pods, is_fine, act)
             if stop or failure is not None:
                 return status, failure
         if sts.spec.update_strategy.type == "OnDelete":
@@ -116,17 +117,25 @@ class Control(Struct, frozen=True):
             return (yield from self.update_several(status, self.max_unavailable))
         return (yield from self.update_one(status))  # D
 
-    def run_for_all(self, pods: Sequence[Replica], act: Act) -> Steps[tuple[bool, Failure | None]]:
-        """One after the other, up to the first that has to be waited for; or in batches of 1, 2, 4, … (WL-35)."""
+    def run_for_all(self, pods: Sequence[Replica], is_fine: Callable[[Replica], bool],
+                    act: Act) -> Steps[tuple[bool, Failure | None]]:
+        """One after the other, up to the first that has to be waited for; or in batches of 1, 2, 4, … (WL-35).
+
+        Parameters
+        ----------
+        is_fine : tells, at little cost, about most pods that there is nothing to do and nothing to wait for.
+        """
         if is_ordered(self.sts):
             for replica in pods:
+                if is_fine(replica):
+                    continue
                 stop, failure = yield from act(replica)
                 if stop or failure is not None:
                     return True, failure
             return False, None
         start, size = 0, 1
         while start < len(pods):
-            failure = yield from self.run_batch(pods[start:start + size], act)
+            failure = yield from self.run_batch([r for r in pods[start:start + size] if not is_fine(r)], act)
             if failure is not None:
                 return True, failure
             start, size = start + size, min(2 * size, MAX_BATCH)
@@ -153,11 +162,26 @@ class Control(Struct, frozen=True):
 
     # --- phase A ----------------------------------------------------------------------------------------------------
 
+    def is_kept(self, replica: Replica) -> bool:
+        """Whether a pod is healthy and all is right with it."""
+        return replica.is_healthy and self.is_right(replica) and self.has_right_owners(replica)
+
+    def is_right(self, replica: Replica) -> bool:
+        """Whether a pod has its identity and the claim volumes of the templates (WL-42)."""
+        pod, sts, ordinal = replica.pod, self.sync.sts, replica.ordinal
+        return pod is not None and identity_matches(sts, pod, ordinal) and storage_matches(
+            sts, pod, self.sync.claims[ordinal])
+
+    def has_right_owners(self, replica: Replica) -> bool:
+        """Whether a pod's claims have the owners that the retention policy wants (WL-75)."""
+        pod, ordinal = replica.pod, replica.ordinal
+        return pod is not None and all_owners_match(self.sync.sts, pod, ordinal, self.sync.claims[ordinal])
+
     def process_replica(self, replica: Replica) -> Steps[tuple[bool, Failure | None]]:
         """Keep the pod of an ordinal in range, or create it."""
-        pod, ordinal, sts, claims = replica.pod, replica.ordinal, self.sts, self.sync.claims[replica.ordinal]
+        pod, ordinal, sts = replica.pod, replica.ordinal, self.sts
         if pod is None:
-            if is_blocked(sts, ordinal, claims):
+            if is_blocked(sts, ordinal, self.sync.claims[ordinal]):
                 return True, None  # WL-85
             failure = yield from create_pod(self.sync, ordinal, *self.version_for(ordinal))
             return True, failure  # WL-39: one successful creation ends an ordered sync
@@ -171,11 +195,7 @@ class Control(Struct, frozen=True):
                 return True, failure  # WL-40
         if not replica.is_healthy and is_ordered(sts):
             return True, None  # WL-41
-        if (
-            identity_matches(sts, pod, ordinal)
-            and storage_matches(sts, pod, claims)
-            and (pending or all_owners_match(sts, pod, ordinal, claims))
-        ):
+        if self.is_right(replica) and (pending or self.has_right_owners(replica)):
             return False, None
         failure = yield from update_pod(self.sync, pod, ordinal)
         return failure is not None, failure  # WL-42
@@ -197,10 +217,10 @@ class Control(Struct, frozen=True):
 
     def fix_claims(self, replica: Replica) -> Steps[tuple[bool, Failure | None]]:
         """Hand the claims of a condemned pod to whom the policy says, before the pod is deleted (WL-77, WL-78)."""
-        pod, ordinal, claims = replica.pod, replica.ordinal, self.sync.claims[replica.ordinal]
-        if pod is None or all_owners_match(self.sts, pod, ordinal, claims):
+        pod, ordinal = replica.pod, replica.ordinal
+        if pod is None:
             return False, None
-        failure = yield from update_owners(self.sync, pod, ordinal, claims)
+        failure = yield from update_owners(self.sync, pod, ordinal, self.sync.claims[ordinal])
         return failure is not None, failure
 
     def process_condemned(self, replica: Replica) -> Steps[tuple[bool, Failure | None]]:
@@ -247,15 +267,20 @@ class Control(Struct, frozen=True):
 
     def is_outdated(self, replica: Replica) -> bool:
         """Whether the pod is of another revision than the update, and not on its way out already (WL-58)."""
-        if replica.pod is None:  # created by this very sync, perhaps at the current revision
-            return self.version_for(replica.ordinal)[1] != self.versions.update.name
-        return revision_of(replica.pod) != self.versions.update.name and not replica.is_terminating
+        if replica.pod is not None:
+            return revision_of(replica.pod) != self.versions.update.name and not replica.is_terminating
+        return self.version_for(replica.ordinal)[1] != self.versions.update.name  # created by this very sync
 
     @property
     def partition(self) -> int:
         """Index, not ordinal, below which no pod is updated (WL-61)."""
         rolling_update = self.sts.spec.update_strategy.rolling_update
         return (rolling_update.partition or 0) if rolling_update is not None else 0
+
+
+def never(replica: Replica) -> bool:
+    """About no pod is there nothing to do."""
+    return False
 
 
 def is_ordered(sts: StatefulSet) -> bool:

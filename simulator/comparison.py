@@ -127,7 +127,7 @@ def _map(jobs: Sequence[_Job], workers: int) -> Iterator[list[Outcome]]:
 
 
 def _carry_out(job: _Job) -> list[Outcome]:
-    from simulator.run import run
+    from simulator.simulation import run
     from simulator.scenario.load import load_scenario
 
     scenario: Any = load_scenario(job.sources, job.settings, job.nodes)

@@ -12,7 +12,7 @@ from simulator.api.meta import Key
 from simulator.cluster.component import Change
 from simulator.errors import ScenarioError
 from simulator.eventlog import Log
-from simulator.run import Cluster, Run, run
+from simulator.simulation import Cluster, Run, run
 from simulator.scenario.conditions import Condition, parse_condition
 from simulator.scenario.file import ExpectedRun
 from simulator.scenario.load import Scenario
