@@ -120,7 +120,7 @@ def test_a_clusters_dump_loads_with_its_state() -> None:
     assert pod.metadata.resource_version == 899
     assert pod.metadata.creation_timestamp == parse_time("2025-11-20T08:05:00Z") < 0
     assert pod.status.container_statuses[0].state is not None
-    assert pod.is_ready and pod.is_terminating
+    assert pod.is_ready and pod.metadata.is_terminating
     node = objects["Node/node2"]
     assert isinstance(node, Node)
     assert node.spec.taints[0].time_added == parse_time("2025-11-20T09:00:00Z")
