@@ -59,6 +59,7 @@ LATENCIES: Mapping[str, Latency] = {
     "provision-delete": constant(2 * SECOND),  # a driver deletes one
     "provision-ownership": constant(40 * SECOND),  # 20 to 60 s (VB-109)
     "recycle": constant(60 * SECOND),
+    "operation": constant(0),  # until a background operation of the volume controller begins (ND-26)
 }
 """Every latency by point, at Kubernetes' own or a typical value."""
 

@@ -6,7 +6,7 @@ that are compared share their random numbers. Nothing outside this module draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol
 from zlib import crc32
 
@@ -100,18 +100,23 @@ class Scripted:
 
     The base of searches by re-execution: run, look at `asked`, advance the last answer that has another option, run again.
 
+    Parameters
+    ----------
+    points : where it branches; elsewhere it takes the first option, the natural one.
+
     Attributes
     ----------
     asked : (point, about, options, weights, position taken), one for each choice with more than one option.
     """
 
-    def __init__(self, script: Sequence[int] = ()) -> None:
+    def __init__(self, script: Sequence[int] = (), points: Collection[str] = ("volume", "node")) -> None:
         self.script = tuple(script)
+        self._points = points
         self.asked: list[tuple[str, Key, tuple[Key, ...], tuple[int, ...] | None, int]] = []
 
     def choose(self, point: str, about: Key, options: Sequence[Key], weights: Sequence[int] | None = None) -> Key:
         """Take the scripted option, or the first."""
-        if len(options) == 1:
+        if len(options) == 1 or point not in self._points:
             return options[0]
         turn = len(self.asked)
         position = self.script[turn] if turn < len(self.script) else 0

@@ -26,6 +26,8 @@ class LabelSelector(ApiStruct, frozen=True):
         for key, value in self.match_labels.items():
             if labels.get(key) != value:
                 return False
+        if not self.match_expressions:
+            return True
         return all(_matches(labels, term.key, term.operator, term.values) for term in self.match_expressions)
 
     @property

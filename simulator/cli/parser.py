@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from simulator.version import __version__
 
 _TIES = ("uniform", "go-map", "first", "last")
+
+
+class _Intermixed(argparse.ArgumentParser):
+    """A command whose options may stand between its arguments, as kubectl's may."""
+
+    _is_inside = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse intermixed; that calls this method again for its two passes."""
+        if self._is_inside:
+            return super().parse_known_args(args, namespace)
+        self._is_inside = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_inside = False
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     main.add_argument("--version", action="version", version=f"bindsim {__version__}")
-    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Intermixed)
     _run(commands.add_parser("run", help="one run: what happened when, placements, verdict, and why", allow_abbrev=False))
     _compare(commands.add_parser("compare", help="several settings side by side, over many seeds", allow_abbrev=False))
     _get(commands.add_parser("get", help="kubectl's tables at any moment of a logged run", allow_abbrev=False))
@@ -59,8 +76,10 @@ def _compare(command: argparse.ArgumentParser) -> None:
 
 
 def _get(command: argparse.ArgumentParser) -> None:
-    command.add_argument("resources", metavar="TYPE[,TYPE…][/NAME]", help="such as pods,pvc,pv or pod/web-0")
-    command.add_argument("names", nargs="*", metavar="NAME… LOG", help="names of objects, then the log of a run")
+    command.add_argument(
+        "words", nargs="+", metavar="TYPE[/NAME] [NAME…] LOG",
+        help="such as pods,pvc,pv or pod/web-0; names of objects; last the log of a run, - for standard input",
+    )
     command.add_argument("-o", "--output", choices=("wide", "yaml", "json", "name"), default="")
     command.add_argument("-n", "--namespace", default="default")
     command.add_argument("-A", "--all-namespaces", action="store_true")

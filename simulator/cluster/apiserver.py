@@ -10,20 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
-from simulator.api.core import Node, PersistentVolumeClaim, Pod, PodSpec, PodStatus, ResourceQuota
+from simulator.api.core import Node, PersistentVolumeClaim, Pod, ResourceQuota
 from simulator.api.meta import Key, Object, evolve, with_meta
 from simulator.api.policy import PodDisruptionBudget, PriorityClass
 from simulator.cluster.admission import plugins, quota
-from simulator.cluster.admission.affinity import has_label_keys, with_label_keys
 from simulator.cluster.admission.defaults import with_defaults
 from simulator.cluster.admission.deletion import Gone, deleted, is_released
 from simulator.cluster.admission.eviction import bound, ignores_budgets, marked_evicted, reserved
 from simulator.cluster.admission.names import generated_name
 from simulator.cluster.admission.nodes import node_defaults
-from simulator.cluster.admission.pod_defaults import default_pod_spec, default_volumes, qos_class
-from simulator.cluster.admission.pods import pod_errors
+from simulator.cluster.admission.pod_admission import PodAdmission
+from simulator.cluster.admission.pod_defaults import qos_class
 from simulator.cluster.admission.refusals import (
     already_exists,
     conflict,
@@ -43,25 +41,15 @@ Answer = Object | Refused | None
 _NAME_ATTEMPTS = 8
 
 
-class _Shape(Struct, frozen=True, gc=False):
-    """The spec of a controller's last pod, as given and as stored: its next pod differs in names and claims only."""
-
-    given: PodSpec
-    done: PodSpec
-    status: PodStatus
-    volumes: tuple[str, ...]
-    classes: tuple[Object, ...]
-
-
 class ApiServer:
     """Carries out API calls against a store.
 
-    Nothing but the store changes; what is remembered beside it (the shape of a controller's last pod) only saves work.
+    Nothing but the store changes; what is remembered beside it, to admit pods quickly, only saves work.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._shapes: dict[str, _Shape] = {}
+        self._pods = PodAdmission(store)
 
     def handle(self, write: Write, now: Micros, manager: str = "") -> Answer:
         """Carry out one call.
@@ -124,7 +112,7 @@ class ApiServer:
         if not obj.metadata.name and obj.metadata.generate_name:
             uid = store.new_uid()
             obj = self._named(obj, int(uid[-12:], 16))
-        made = self._made_pod(obj, now) if isinstance(obj, Pod) else self._made(obj, now)
+        made = self._pods.admit(obj, now) if isinstance(obj, Pod) else self._made(obj, now)
         if isinstance(made, Refused):
             return made
         refusal = quota.quota_refusal(store, made, None)
@@ -164,35 +152,6 @@ class ApiServer:
         if isinstance(obj, PriorityClass):
             return plugins.second_default_refusal(store, obj) or obj
         return obj
-
-    def _made_pod(self, pod: Pod, now: Micros) -> Pod | Refused:
-        """The same of a pod, the parts that it shares with the last one of its controller taken over from there."""
-        spec, owner = pod.spec, pod.metadata.controller
-        shape = self._shapes.get(owner.uid) if owner is not None else None
-        classes = tuple(self._store.of_kind("PriorityClass").values())
-        names = tuple([volume.name for volume in spec.volumes])
-        if shape is not None and shape.volumes == names and shape.classes == classes and shape.given == evolve(
-            spec, volumes=shape.given.volumes, hostname=shape.given.hostname, subdomain=shape.given.subdomain,
-            node_name=shape.given.node_name,
-        ):
-            done = evolve(shape.done, volumes=default_volumes(spec.volumes), hostname=spec.hostname,
-                          subdomain=spec.subdomain, node_name=spec.node_name)
-            made = evolve(pod, spec=done, status=shape.status)
-        else:
-            shape = None
-            done = plugins.with_tolerations(default_pod_spec(spec))
-            with_class = plugins.with_priority(self._store, evolve(pod, spec=done))
-            if isinstance(with_class, Refused):
-                return with_class
-            made = strategy_of(pod).fresh(
-                evolve(with_class, spec=with_label_keys(with_class.spec, pod.metadata.labels)), now)
-        if spec.node_name:
-            made = with_meta(made, labels=plugins.topology_labels(self._store, made, spec.node_name))
-        if errors := pod_errors(made, shared=shape is not None):
-            return refuse_invalid(made, errors)
-        if shape is None and owner is not None and not spec.scheduling_gates and not has_label_keys(spec):
-            self._shapes[owner.uid] = _Shape(spec, made.spec, made.status, names, classes)
-        return made
 
     # --- update -----------------------------------------------------------------------------------------------------
 
@@ -285,7 +244,7 @@ class ApiServer:
 
     def _remove(self, obj: Object) -> None:
         self._store.remove(obj.key)
-        self._shapes.pop(obj.metadata.uid, None)
+        self._pods.forget(obj.metadata.uid)
         quota.charge(self._store, None, obj)
 
     def _bind(self, write: Bind, now: Micros) -> Answer:

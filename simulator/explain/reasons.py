@@ -115,7 +115,8 @@ def leftovers(evidence: Evidence) -> tuple[Reason, ...]:
         if volume.status.phase == "Failed":
             groups.setdefault((f"Failed, policy {policy}", _FAILED), []).append(volume)
         elif volume.status.phase == "Released":
-            groups.setdefault((f"Released, policy {policy}", _DELETED if policy == "Delete" else _KEPT), []).append(volume)
+            rest = _DELETED if policy == "Delete" else _KEPT
+            groups.setdefault((f"Released, policy {policy}", rest), []).append(volume)
     return tuple(
         Reason(volumes[0].key, f"{listing(volume.name for volume in volumes)} ({what}): {rest}")
         for (what, rest), volumes in groups.items()

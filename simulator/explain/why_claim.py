@@ -55,7 +55,8 @@ def _lost(evidence: Evidence, claim: PersistentVolumeClaim) -> str:
         return f"its volume {volume_name} is gone, and the data with it"
     owner = volume.spec.claim_ref
     whose = place(owner.namespace, owner.name) if owner is not None else "nobody"
-    return f"its volume {volume_name} belongs to {whose}" + (" (an earlier claim of that name)" if whose == short(claim) else "")
+    earlier = " (an earlier claim of that name)" if whose == short(claim) else ""
+    return f"its volume {volume_name} belongs to {whose}{earlier}"
 
 
 def _preset(evidence: Evidence, claim: PersistentVolumeClaim) -> str:
@@ -199,8 +200,8 @@ def _first_consumer(evidence: Evidence, claim: PersistentVolumeClaim) -> str:
     if bypassing:
         names = listing(short(pod) for pod in bypassing)
         verb = "was" if len(bypassing) == 1 else "were"
-        return (f"{waits}, and {names} {verb} put on a node without the scheduler (spec.nodeName), which would have chosen "
-                "the volume")
+        return (f"{waits}, and {names} {verb} put on a node without the scheduler (spec.nodeName), which would have "
+                "chosen the volume")
     reserved = [volume.name for volume in evidence.state.list(PersistentVolume) if refers(volume, claim)]
     if reserved:
         return f"{listing(reserved)} is reserved for it, and the volume controller has yet to bind it"

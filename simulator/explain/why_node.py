@@ -6,7 +6,7 @@ not bear the reason out any more, Kubernetes' own words are quoted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -16,11 +16,10 @@ from simulator.binding.names import SELECTED_NODE
 from simulator.binding.reference import affinity_matches, class_of, is_fully_bound
 from simulator.explain.evidence import Evidence
 from simulator.explain.why_claim import volumes_on
-from simulator.explain.words import domain, listing, node_terms_text, selector_text, short, taint_text
-from simulator.scheduler.plugins.inter_pod_affinity import Term, namespace_labels, pod_affinity, pod_anti_affinity
+from simulator.explain.why_peers import Clause, affinity, spread
+from simulator.explain.words import listing, node_terms_text, short, taint_text
 from simulator.scheduler.plugins.node_affinity import RequiredNodes
 from simulator.scheduler.plugins.node_ports import ports_conflict
-from simulator.scheduler.plugins.pod_topology_spread import PodTopologySpread, Spread
 from simulator.scheduler.plugins.pod_volumes import NO_SPACE, NO_SUCH_VOLUME, OUT_OF_REACH
 from simulator.scheduler.plugins.taint_toleration import HARD_EFFECTS, tolerates
 from simulator.scheduler.resources import CPU, host_ports, pod_requests
@@ -30,14 +29,6 @@ _HEADS: Final = 3
 """So many nodes with a reason of their own are spelled out."""
 _SAMPLES: Final = 8
 """So many nodes with the same words of Kubernetes are looked at."""
-
-
-class Clause(Struct, frozen=True):
-    """Why one node refuses: "node2 " + verb + " " + rest, and what holds for all nodes refused for this: ", and " + tail."""
-
-    verb: str
-    rest: str
-    tail: str = ""
 
 
 class _Group(Struct):
@@ -227,90 +218,10 @@ def _volume_zone(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str
     return None
 
 
-# --- other pods -----------------------------------------------------------------------------------------------------
-
-
-def _spread(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
-    spread = PodTopologySpread().pre_filter(pod, evidence.snapshot).state
-    if not isinstance(spread, Spread):
-        return None
-    for position, constraint in enumerate(spread.constraints):
-        here = node.metadata.labels.get(constraint.key)
-        matching = selector_text(constraint.selector)
-        if here is None:
-            return Clause("has", f"no label {constraint.key}", f"{short(pod)} must be spread over it")
-        found, least = spread.counts[position].get(here, 0), spread.least[position]
-        if found + spread.own[position] - least > constraint.max_skew:
-            where = domain(constraint.key)
-            head = f"{found} pods with {matching}" + ("" if where == "node" else f" in its {where} {here}")
-            return Clause("has", head, f"the emptiest {where} has {least}, so that one more would break the spread of at "
-                          f"most {constraint.max_skew} (maxSkew)")
-    return None
-
-
-def _affinity(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> Clause | None:
-    """Own affinity, own anti-affinity, and that of the pods already there (SC-82)."""
-    view = evidence.snapshot.view
-    name = short(pod)
-    said = " ".join(reasons)
-    if "pod affinity rules" in said:
-        for term in pod_affinity(pod).required:
-            where = domain(term.topology_key)
-            wanted = selector_text(term.label_selector)
-            if term.topology_key not in node.metadata.labels:
-                return Clause("has", f"no label {term.topology_key}", f"{name} must share a {where} with {wanted}")
-            peers = Term.of(term, pod).resolved(view)
-            if not any(peers.matches(other, {}) for other in _in_domain(evidence, node, term.topology_key)):
-                return Clause("has", f"no pod with {wanted}" + ("" if where == "node" else f" in its {where}"),
-                              f"{name} must share a {where} with one")
-        return None
-    if "existing pods" in said:
-        labels = namespace_labels(pod.metadata.namespace, view)
-        for other, topology_key, selector in _opponents(evidence, pod, node, labels):
-            return _apart(node, topology_key, [other], f"{short(other)} may not share a {domain(topology_key)} with "
-                          f"{selector}")
-        return None
-    for term in pod_anti_affinity(pod).required:
-        own = Term.of(term, pod).resolved(view)
-        others = [other for other in _in_domain(evidence, node, term.topology_key)
-                  if other.key != pod.key and own.matches(other, {})]
-        if others:
-            return _apart(node, term.topology_key, others, f"{name} may not share a {domain(term.topology_key)} with "
-                          f"{selector_text(term.label_selector)}")
-    return None
-
-
-def _apart(node: Node, topology_key: str, others: Sequence[Pod], tail: str) -> Clause:
-    names = listing(short(other) for other in others)
-    if domain(topology_key) == "node":
-        return Clause("already runs", names, tail)
-    where = f"{domain(topology_key)} {node.metadata.labels.get(topology_key, '')}"
-    return Clause("lies in", f"{where}, where {names} {'runs' if len(others) == 1 else 'run'} already", tail)
-
-
-def _opponents(evidence: Evidence, pod: Pod, node: Node, labels: Mapping[str, str]) -> Iterable[tuple[Pod, str, str]]:
-    for term_owner in evidence.state.list(Pod):
-        for term in pod_anti_affinity(term_owner).required:
-            if term_owner.key != pod.key and term_owner.spec.node_name and Term.of(term, term_owner).matches(pod, labels) \
-                    and term_owner in _in_domain(evidence, node, term.topology_key):
-                yield term_owner, term.topology_key, selector_text(term.label_selector)
-
-
-def _in_domain(evidence: Evidence, node: Node, topology_key: str) -> list[Pod]:
-    """The pods on all nodes that share the node's value of a label, finished ones left out."""
-    value = node.metadata.labels.get(topology_key)
-    if value is None:
-        return []
-    return [
-        pod for other in evidence.nodes if other.metadata.labels.get(topology_key) == value
-        for pod in evidence.state.by("pods-by-node", other.name) if not pod.is_finished
-    ]
-
-
 _PLUGINS: Final[dict[str, Callable[[Evidence, Pod, Node, Sequence[str]], Clause | None]]] = {
     "NodeUnschedulable": _unschedulable, "NodeName": _node_name, "TaintToleration": _taint,
     "NodeAffinity": _node_affinity, "NodePorts": _ports, "NodeResourcesFit": _resources,
     "VolumeRestrictions": _volume_restrictions, "NodeVolumeLimits": _volume_limits, "VolumeBinding": _volume_binding,
-    "VolumeZone": _volume_zone, "PodTopologySpread": _spread, "InterPodAffinity": _affinity,
+    "VolumeZone": _volume_zone, "PodTopologySpread": spread, "InterPodAffinity": affinity,
 }
 """What explains a refusal of each plug-in; None where the last state does not bear it out."""

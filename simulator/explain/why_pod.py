@@ -14,6 +14,7 @@ from simulator.explain.verdict import SCHEDULER_NAME
 from simulator.explain.why_gone import is_down, why_down
 from simulator.explain.why_node import clauses
 from simulator.explain.words import is_everywhere, listing, reach_text, short
+from simulator.scheduler.preemption import BY_SCHEDULER
 
 Explain = Callable[[PersistentVolumeClaim], Reason]
 """Explains a claim of the pod."""
@@ -142,12 +143,16 @@ def _being_bound(evidence: Evidence, pod: Pod, explain: Explain) -> Reason | Non
         verb = "a volume is" if len(unbound) == 1 else "volumes are"
         return Reason(pod.key, f"{name} is to run on {node}, and waits until {verb} made there for {names}",
                       tuple(explain(claim) for claim in unbound))
-    victims = [short(other) for other in evidence.state.by("pods-by-node", node)
-               if (target := other.condition("DisruptionTarget")) is not None and target.reason == "PreemptionByScheduler"]
+    victims = [short(other) for other in evidence.state.by("pods-by-node", node) if _is_preempted(other)]
     if victims:
         return Reason(pod.key, f"{name} is to run on {node}, and waits until {listing(victims)}, which it preempts, "
                       f"{'has' if len(victims) == 1 else 'have'} gone")
     return None
+
+
+def _is_preempted(pod: Pod) -> bool:
+    target = pod.condition("DisruptionTarget")
+    return target is not None and target.reason == BY_SCHEDULER
 
 
 def _bound_claims(evidence: Evidence, pod: Pod) -> list[str]:

@@ -1,4 +1,4 @@
-"""Why a set is short of its replicas: which ordinals are missing, in the way, or not updated, and what each waits for."""
+"""Why a set is short of its replicas: which ordinals are missing, in the way, or outdated, and what each waits for."""
 
 from __future__ import annotations
 
@@ -62,14 +62,12 @@ def _missing(evidence: Evidence, obj: StatefulSet, pods: dict[int, Pod]) -> list
 
 def _cause(evidence: Evidence, obj: StatefulSet, ordinal: int, pods: dict[int, Pod]) -> str:
     if obj.spec.pod_management_policy != "Parallel":
-        lower = next((pods[each] for each in obj.ordinals if each < ordinal and each in pods and not _is_up(pods[each])), None)
-        if lower is not None:  # WL-41, WL-48
-            state = "being deleted" if lower.metadata.is_terminating else "not ready"
-            return f"{short(lower)} is {state}" if lower.is_ready or not lower.metadata.is_terminating else \
-                f"{short(lower)} is being deleted"
-        absent = next((each for each in obj.ordinals if each < ordinal and each not in pods), None)
-        if absent is not None:
-            return f"{place(obj.namespace, obj.pod_name(absent))} has to come first ({ORDERED})"
+        for lower in range(obj.start, ordinal):  # WL-41, WL-48
+            if lower not in pods:
+                return f"{place(obj.namespace, obj.pod_name(lower))} has to come first ({ORDERED})"
+            if not _is_up(pods[lower]):
+                state = "being deleted" if pods[lower].metadata.is_terminating else "not ready"
+                return f"{short(pods[lower])} is {state}"
     name = obj.pod_name(ordinal)
     occupant = evidence.state.get(Pod, name, obj.namespace)
     if occupant is not None:  # WL-99
@@ -79,7 +77,8 @@ def _cause(evidence: Evidence, obj: StatefulSet, ordinal: int, pods: dict[int, P
         claim = evidence.state.get(PersistentVolumeClaim, obj.claim_name(template.name, ordinal), obj.namespace)
         if claim is not None and claim.metadata.is_terminating:
             return f"its claim {claim.name} is being deleted"
-        if claim is not None and any(owner.kind == "Pod" and owner.name == name for owner in claim.metadata.owner_references):
+        owners = claim.metadata.owner_references if claim is not None else ()
+        if claim is not None and any(owner.kind == "Pod" and owner.name == name for owner in owners):
             return f"its claim {claim.name} still belongs to the pod before it, and is to go with that one"  # WL-85
     failed = evidence.event(obj.key, "FailedCreate")
     if failed is not None and f"Pod {name} " in failed.message:
@@ -98,9 +97,10 @@ def _superfluous(obj: StatefulSet, pods: dict[int, Pod]) -> list[Reason]:
     if not extra:
         return []
     blocker = next((pod for ordinal, pod in pods.items() if ordinal in obj.ordinals and not _is_up(pod)), None)
-    waits = f"{short(blocker)} is not ready, and the set removes its pods one by one ({ORDERED})" if blocker is not None \
-        else "the set has yet to remove it" if len(extra) == 1 else "the set has yet to remove them"
     verb = "is" if len(extra) == 1 else "are"
+    waits = f"the set has yet to remove {'it' if len(extra) == 1 else 'them'}"
+    if blocker is not None:
+        waits = f"{short(blocker)} is not ready, and the set removes its pods one by one ({ORDERED})"
     return [Reason(extra[0].key, f"{listing(short(pod) for pod in extra)} {verb} to go: {waits}")]
 
 

@@ -106,10 +106,11 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
     """Build the document whose first event is given."""
     anchors: dict[str, Any] = {}
     aliased = 0
-    stack: list[tuple[Any, Any, Any]] = []
+    stack: list[tuple[Any, Any, Any, Any]] = []
     container: Any = None  # the dict or list being filled; None outside of the root
     key: Any = None  # what the next value belongs to; None: the next event is a key (or the container is a list)
     items: Any = None  # the list being filled, None while it is a dict
+    inherited: Any = None  # the keys that the dict has only from "<<", which may be given once more
     first_line = event.start_mark.line + 1
     item_lines: list[int] = []
     try:
@@ -120,7 +121,7 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
                     text = event.value
                     key = keys[text] if event.implicit[0] else _quoted_key(event)
                     if key in container:
-                        raise Malformed(event.start_mark.line + 1, given_twice(key))
+                        _replace(inherited, key)
                     if event.anchor is not None:
                         anchors[event.anchor] = text
                     event = get()
@@ -141,19 +142,19 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
                     raise Malformed(event.start_mark.line + 1, TOO_DEEP)
                 if event.anchor is not None:
                     anchors[event.anchor] = _UNFINISHED
-                stack.append((container, key, event.anchor))
+                stack.append((container, key, event.anchor, inherited))
                 if kind is MappingStartEvent:
                     if depth == 2 and items is not None:
                         item_lines.append(event.start_mark.line + 1)
                     container, items = {}, None
                 else:
                     container = items = []
-                key = None
+                key = inherited = None
                 event = get()
                 continue
             elif kind is MappingEndEvent or kind is SequenceEndEvent:
                 value = container
-                container, key, anchor = stack.pop()
+                container, key, anchor, inherited = stack.pop()
                 items = container if container.__class__ is list else None
                 if anchor is not None:
                     anchors[anchor] = value
@@ -166,7 +167,7 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
                 if items is None and key is None and container is not None:
                     key = _alias_key(value)
                     if key in container:
-                        raise Malformed(event.start_mark.line + 1, given_twice(key))
+                        _replace(inherited, key)
                     event = get()
                     continue
             if items is not None:
@@ -174,7 +175,7 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
             elif key is None:
                 return Parsed(first_line, value, item_lines)
             elif key is _MERGE:
-                _merge(container, value)
+                inherited = (inherited or set()) | _merge(container, value)
                 key = None
             else:
                 container[key] = value
@@ -224,13 +225,21 @@ def _size(value: Any) -> int:
     return count
 
 
-def _merge(container: dict[str, Any], value: Any) -> None:
-    """Put the content of ``<<: …`` into the mapping; what stands later wins, as for kubectl."""
+def _merge(container: dict[str, Any], value: Any) -> set[str]:
+    """Put the content of ``<<: …`` into the mapping, and give its keys; what stands later wins, as for kubectl."""
     parts = value if isinstance(value, list) else [value]
     if not parts or not all(isinstance(part, dict) for part in parts):
         raise ValueError("map merge requires map or sequence of maps as the value")
     for part in reversed(parts):
         container.update(part)
+    return {key for part in parts for key in part}
+
+
+def _replace(inherited: set[str] | None, key: str) -> None:
+    """Let a key replace one of the same name that came from ``<<``, once."""
+    if inherited is None or key not in inherited:
+        raise ValueError(given_twice(key))
+    inherited.discard(key)
 
 
 def malformed(error: yaml.YAMLError, data: bytes | str) -> Malformed:

@@ -14,6 +14,7 @@ from simulator.binding.names import PROVISIONED_BY, SELECTED_NODE
 from simulator.eventlog import Log, LogEntry
 from simulator.explain.words import count, listing, nodes_in_reach, place, short
 from simulator.report.state import State, changes
+from simulator.report.wording import GIVEN, first_sentence, kinds, name, size_text, target
 from simulator.units import SECOND, Micros
 
 CLIENT: Final = "kubectl"
@@ -130,7 +131,7 @@ class _Teller:
         if not self._given:
             return
         given, self._given = self._given, {}
-        parts = [_kinds(kind, len(found)) for kind, found in given.items() if kind in _GIVEN and found]
+        parts = [kinds(kind, len(found)) for kind, found in given.items() if kind in GIVEN and found]
         sets = [self._set_words(obj) for obj in given.get("StatefulSet", ()) if isinstance(obj, StatefulSet)]
         text = "; ".join(part for part in (", ".join(parts), listing(sets, 3)) if part)
         if text:
@@ -146,7 +147,7 @@ class _Teller:
         alike: dict[str, list[tuple[LogEntry, Mapping[str, Any]]]] = {}
         for entry, detail in actions:
             if detail.get("refused"):
-                yield Happening(entry.time, entry.key, "refused", f"kubectl {detail['action']} {_target(entry.key)} is "
+                yield Happening(entry.time, entry.key, "refused", f"kubectl {detail['action']} {target(entry.key)} is "
                                 f"refused: {detail['refused']}")
             elif detail.get("action", "").partition(" ")[0] not in _TOLD_OTHERWISE:
                 alike.setdefault(detail.get("action", ""), []).append((entry, detail))
@@ -160,14 +161,14 @@ class _Teller:
         for key in keys:
             kinds.setdefault(key.kind, []).append(key)
         return listing(
-            self._target(of[0], in_full) if len(of) == 1 else _kinds(kind, len(of)) for kind, of in kinds.items()
+            self._target(of[0], in_full) if len(of) == 1 else kinds(kind, len(of)) for kind, of in kinds.items()
         )
 
-    def _target(self, key: Key, in_full: bool) -> str:
+    def target(self, key: Key, in_full: bool) -> str:
         obj = self.state.find(key) if in_full else None
         if not isinstance(obj, StatefulSet):
-            return _target(key)
-        return f"{_target(key)} ({count(obj.replicas, 'replica')}, {obj.spec.pod_management_policy or 'OrderedReady'})"
+            return target(key)
+        return f"{target(key)} ({count(obj.replicas, 'replica')}, {obj.spec.pod_management_policy or 'OrderedReady'})"
 
     # --- changes of objects -----------------------------------------------------------------------------------------
 
@@ -181,10 +182,10 @@ class _Teller:
             return
         if new is None:
             if not by_client or old.metadata.is_terminating:
-                yield Happening(entry.time, entry.key, "gone", f"{_name(obj)} gone")
+                yield Happening(entry.time, entry.key, "gone", f"{name(obj)} gone")
             return
         if new.metadata.is_terminating and not old.metadata.is_terminating and not by_client:
-            yield Happening(entry.time, entry.key, "being deleted", f"{_name(obj)} is being deleted by {entry.actor}")
+            yield Happening(entry.time, entry.key, "being deleted", f"{name(obj)} is being deleted by {entry.actor}")
         tell = _CHANGES.get(entry.key.kind)
         if tell is not None:
             for what, text in tell(self, old, new):
@@ -203,7 +204,7 @@ class _Teller:
             claim = f" for {place(owner.namespace, owner.name)}" if owner is not None else ""
             yield Happening(entry.time, obj.key, "made", f"volume {obj.name} made{claim}{self._where(obj)}")
         elif isinstance(obj, (Node, Namespace, PersistentVolumeClaim, PersistentVolume)):
-            yield Happening(entry.time, obj.key, "created", f"{_name(obj)} created")
+            yield Happening(entry.time, obj.key, "created", f"{name(obj)} created")
 
     def _pod_created(self, pod: Pod) -> str:
         """A pod with the claims that were made for it, and those that it finds again (WL-46)."""
@@ -289,7 +290,7 @@ class _Teller:
     # --- notes and events -------------------------------------------------------------------------------------------
 
     def _failed_attempt(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
-        message = _first_sentence(detail.get("message", ""))
+        message = first_sentence(detail.get("message", ""))
         pod = self.state.find(entry.key)
         if not self._once("attempt", entry.key, pod.metadata.uid if pod is not None else "", message):
             return None
@@ -314,7 +315,7 @@ class _Teller:
         outcome = detail.get("outcome", "")
         if entry.verb == "write":
             value = f"{detail.get('name')}={detail['value']}" if detail.get("value") else \
-                f"{detail.get('name')} ({_bytes(detail.get('size', 0))})"
+                f"{detail.get('name')} ({size_text(detail.get('size', 0))})"
             return Happening(entry.time, entry.key, "write", f"{short(entry.key)} writes {value} to {detail.get('volume')}"
                              + (f": {outcome}" if outcome else ""))
         value = detail.get("value")
@@ -323,52 +324,18 @@ class _Teller:
                          f"{detail.get('volume')}: {found}")
 
 
-def _bytes(size: int) -> str:
-    for suffix, unit in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
-        if size and size % unit == 0:
-            return f"{size // unit}{suffix}"
-    return str(size)
-
-
 def _is_complete(obj: StatefulSet) -> bool:
     status = obj.status
     return status.ready_replicas == status.replicas == status.updated_replicas == obj.replicas
 
 
-def _first_sentence(message: str) -> str:
-    """A FailedScheduling message without what preemption says."""
-    for tail in (" no new claims to deallocate", " not found", " preemption:"):
-        head, found, _ = message.partition("." + tail)
-        if found:
-            return head
-    return message.rstrip(".")
-
-
-def _target(key: Key) -> str:
-    return f"{key.kind}/{short(key)}"
-
-
-def _name(obj: Object) -> str:
-    nouns = {"PersistentVolumeClaim": "claim ", "PersistentVolume": "volume ", "StatefulSet": "set ", "Pod": "",
-             "Node": "node ", "Namespace": "namespace "}
-    return f"{nouns.get(obj.KIND, obj.KIND + ' ')}{short(obj)}"
-
-
-_GIVEN: Final = {"Node": "node", "StorageClass": "storage class", "PersistentVolume": "volume",
-                 "PersistentVolumeClaim": "claim", "Pod": "pod", "StatefulSet": "set", "ResourceQuota": "quota",
-                 "PodDisruptionBudget": "budget"}
-_KINDS: Final = frozenset(_GIVEN) | {"Namespace"}
+_KINDS: Final = frozenset(GIVEN) | {"Namespace"}
 _TELLING: Final = frozenset({"FailedBinding", "ExternalProvisioning", "Preempted", "TaintManagerEviction", "VolumeDelete"})
 """Events of type Normal that are worth telling."""
 _SAID_BY_OBJECTS: Final = frozenset({"FailedScheduling", "VolumeFailedDelete", "NodeNotReady"})
 """Warnings that repeat what a change of the object, or the attempt itself, has told already."""
 _TOLD_OTHERWISE: Final = frozenset({"sleep", "write", "read", "fail", "recover", "restart"})
 """Actions of a scenario that show in the log by what they do."""
-
-
-def _kinds(kind: str, number: int) -> str:
-    noun = _GIVEN.get(kind, kind)
-    return count(number, noun, noun + "es" if noun.endswith("s") else "")
 
 
 _Tell = Callable[[_Teller, Object, Object], Iterable[tuple[str, str]]]

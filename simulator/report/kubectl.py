@@ -10,7 +10,6 @@ from msgspec import Struct
 from simulator.api.kinds import KINDS, find_kind, plural
 from simulator.api.meta import Key, Object
 from simulator.report.columns import COLUMNS, labels_text
-from simulator.report.manifest import listed, printed, to_json, to_yaml
 from simulator.report.state import State
 from simulator.report.tables import TableWriter
 
@@ -109,8 +108,8 @@ def parse_arguments(query: Query) -> tuple[Wanted, ...]:
             if not slash:
                 raise KubectlError(
                     "error: there is no need to specify a resource type as a separate argument when passing arguments "
-                    "in resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource "
-                    "resource/<resource_name>'"
+                    "in resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of "
+                    "'kubectl get resource resource/<resource_name>'"
                 )
             wanted.extend(Wanted(each, name) for each in _kinds(kind))
     else:
@@ -165,6 +164,8 @@ def _is_one(wanted: Sequence[Wanted]) -> bool:
 
 
 def _documents(state: State, query: Query, objects: Sequence[Object], one_asked: bool) -> tuple[str, ...]:
+    from simulator.report.manifest import listed, printed, to_json, to_yaml
+
     plain = [printed(found) for obj in objects if (found := state.plain(obj.key)) is not None]
     value = plain[0] if one_asked and plain else listed(plain)
     return tuple((to_yaml(value) if query.output == "yaml" else to_json(value)).rstrip("\n").split("\n"))

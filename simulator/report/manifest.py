@@ -77,7 +77,9 @@ def to_yaml(value: Any) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
 
     Dumper.add_representer(str, represent)
-    dumped: str = yaml.dump(_sorted(value), Dumper=Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True)
+    dumped: str = yaml.dump(
+        _sorted(value), Dumper=Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True
+    )
     return dumped
 
 

@@ -21,8 +21,12 @@ WIDTH: Final = 100
 """Columns of text that is not for a terminal."""
 ROWS: Final = 20
 """So many rows of a table are shown."""
-_NOTES: Final = {"assumed": "Assumed", "notSimulated": "Not simulated", "withoutEffect": "Without effect on the simulation",
-                 "warnings": "Warnings"}
+_NOTES: Final = {"assumed": "Assumed", "notSimulated": "Not simulated",
+                 "withoutEffect": "Without effect on the simulation", "warnings": "Warnings"}
+"""Lists of the log's header, and what they are called."""
+_TABLES: Final = (("sts", "StatefulSet", ""), ("pods", "Pod", "wide"), ("pvc", "PersistentVolumeClaim", ""),
+                  ("pv", "PersistentVolume", ""))
+"""What ``kubectl get`` is asked, the kind, and the output."""
 
 
 def print_run(log: Log, stream: TextIO) -> None:
@@ -93,8 +97,7 @@ def _title(header: Mapping[str, Any]) -> list[str]:
 
 def _tables(state: State) -> Iterator[tuple[str, list[str]]]:
     """Where everything is, as kubectl shows it."""
-    for name, kind, output in (("sts", "StatefulSet", ""), ("pods", "Pod", "wide"), ("pvc", "PersistentVolumeClaim", ""),
-                               ("pv", "PersistentVolume", "")):
+    for name, kind, output in _TABLES:
         everything = select(state, Wanted(kind), None)
         if not everything:
             continue

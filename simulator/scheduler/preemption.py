@@ -54,7 +54,7 @@ def ineligible(pod: Pod, snapshot: Snapshot, statuses: Mapping[str, Status]) -> 
     ----------
     pod : as it is now, not as it was when the attempt began.
     snapshot : what the attempt saw.
-    statuses : the answers of this attempt, by node.
+    statuses : the answers of this attempt, by node; that of the nominated node must be there if PreFilter left it out.
     """
     if pod.spec.preemption_policy == NEVER:
         return NEVER_PREEMPTS

@@ -42,5 +42,5 @@ def test_a_case_that_is_not_understood_fails_loudly(change: dict[str, Any]) -> N
 def test_a_misspelt_field_of_an_object_fails_loudly() -> None:
     case = upstream_scheduler.load("score.yaml")[0]
     case["given"]["pods"][0]["spec"]["nodename"] = "node1"
-    with pytest.raises(upstream_scheduler.Unknown, match="Pod.spec.nodename"):
+    with pytest.raises(upstream_scheduler.Unknown, match=r"Pod\.spec\.nodename"):
         upstream_scheduler.run(case)

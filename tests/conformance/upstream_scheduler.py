@@ -1,7 +1,7 @@
 """Runs the scheduler's conformance cases: actions filterVolumes, filterPlugin, scorePlugin and scheduleOne.
 
-See README.md beside this file. A case is read strictly: a field, argument or gate that is not understood is an error, so
-that no case passes because something in it was overlooked.
+See README.md beside this file. A case is read strictly: a field, argument or gate that is not understood is an error,
+so that no case passes because something in it was overlooked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bench for the volume side's components: a store, one component, and somebody who carries out what its flows ask for.
+"""A bench for the volume side's components: a store, one component, and somebody who does what its flows ask for.
 
 There is no clock and no concurrency: a flow runs to its end, or to the write at which a test interrupts it.
 """
@@ -201,8 +201,8 @@ class Bench:
                 self.events.append((change.type, change.reason, change.about, change.message))
             case Spawn():
                 self.spawned.append(change)
-                outcome = self.run(self.component.sync(change.queue, change.key, self.view.with_argument(change.argument)))
-                assert not isinstance(outcome, Retry)
+                view = self.view.with_argument(change.argument)
+                assert not isinstance(self.run(self.component.sync(change.queue, change.key, view)), Retry)
             case _:
                 raise AssertionError(change)
 

@@ -74,7 +74,10 @@ FIELDS = {
         SET + "  template:\n    spec:\n      containers:\n        name: a\n",
         "spec.template.spec.containers must be a list, not a mapping. Put a dash before its first field.",
     ),
-    "a list for a mapping": (VOLUME + "spec:\n- a\n", "stdin:5: PersistentVolume \"pv-a\": spec must be a mapping, not a list."),
+    "a list for a mapping": (
+        VOLUME + "spec:\n- a\n",
+        'stdin:5: PersistentVolume "pv-a": spec must be a mapping, not a list.',
+    ),
     "a bare y": (
         VOLUME.replace("pv-a", "y"),
         "stdin:4: PersistentVolume: metadata.name: must be text, not the boolean true. Write it in quotes",
@@ -83,13 +86,16 @@ FIELDS = {
         VOLUME + "  labels:\n    app.kubernetes.io/version: 5\n",
         'stdin:6: PersistentVolume "pv-a": metadata.labels[app.kubernetes.io/version]: must be text, not the number 5.',
     ),
-    "text for a number": (SET + "  replicas: '3'\n", 'spec.replicas: must be a number, not the text "3". Write it without quotes: 3.'),
+    "text for a number": (
+        SET + "  replicas: '3'\n",
+        'spec.replicas: must be a number, not the text "3". Write it without quotes: 3.',
+    ),
     "a fraction for a whole number": (SET + "  replicas: 3.5\n", "spec.replicas: must be a whole number, not 3.5."),
     "a number beyond 32 bits": (SET + "  replicas: 3000000000\n", "3000000000 does not fit into 32 bits"),
     "a number beyond 64 bits": (VOLUME + "  generation: 99999999999999999999\n", "must be a whole number, not 1e+20."),
     "a bad quantity": (
         VOLUME + "spec:\n  capacity:\n    storage: 10GB\n",
-        "stdin:7: PersistentVolume \"pv-a\": spec.capacity.storage: \"10GB\" is not a quantity: quantities must match the "
+        'stdin:7: PersistentVolume "pv-a": spec.capacity.storage: "10GB" is not a quantity: quantities must match the '
         "regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'.",
     ),
     "a boolean quantity": (VOLUME + "spec:\n  capacity: {storage: yes}\n", "must be a quantity, not true."),
@@ -99,33 +105,46 @@ FIELDS = {
     ),
     "a bad time": (VOLUME + "  creationTimestamp: now\n", 'metadata.creationTimestamp: "now" is not a point in time.'),
     "a bad resource version": (VOLUME + "  resourceVersion: abc\n", '"abc" is not a resource version.'),
-    "a list element without a value": (VOLUME + "spec:\n  accessModes:\n  -\n", "spec.accessModes has an element without a value."),
+    "a list element without a value": (
+        VOLUME + "spec:\n  accessModes:\n  -\n",
+        "spec.accessModes has an element without a value.",
+    ),
     "a missing part": (
         "apiVersion: v1\nkind: Node\nmetadata: {name: a}\nspec:\n  taints:\n  - effect: NoSchedule\n",
         'stdin:6: Node "a": spec.taints[0].key: Required value. Add it.',
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FIELDS)
 def test_a_wrong_field_is_named_with_its_line_and_how_to_mend_it(case: str) -> None:
     text, expected = FIELDS[case]
     assert expected in complaint(text)
-    assert expected.removeprefix("stdin:") in complaint("---\n" + text).replace("stdin:", "") or expected.startswith("stdin:")
+    assert expected.removeprefix("stdin:") in complaint("---\n" + text).replace("stdin:", "") or expected.startswith(
+        "stdin:"
+    )
 
 
 KINDS = {
-    "an old version": ("apps/v1beta1", "StatefulSet", "stdin:1: Kubernetes 1.36 has no kind \"StatefulSet\" in apps/v1beta1. Write apiVersion: apps/v1."),
+    "an old version": (
+        "apps/v1beta1",
+        "StatefulSet",
+        'stdin:1: Kubernetes 1.36 has no kind "StatefulSet" in apps/v1beta1. Write apiVersion: apps/v1.',
+    ),
     "the wrong group": ("v1", "StatefulSet", "Write apiVersion: apps/v1."),
     "a group that is gone": ("extensions/v1beta1", "Ingress", "Write apiVersion: networking.k8s.io/v1."),
-    "a plural": ("v1", "Pods", "stdin:2: Kubernetes 1.36 has no kind \"Pods\" in v1. Did you mean Pod?"),
+    "a plural": ("v1", "Pods", 'stdin:2: Kubernetes 1.36 has no kind "Pods" in v1. Did you mean Pod?'),
     "lower case": ("apps/v1", "statefulset", "Did you mean StatefulSet?"),
     "a typing error": ("storage.k8s.io/v1", "StorageClas", "Did you mean StorageClass?"),
     "a typing error and the wrong group": ("v1", "StatefullSet", "Did you mean StatefulSet in apps/v1?"),
     "nothing near": ("v1", "Xyzzy", "Correct kind or apiVersion."),
-    "a version that is none": ("a/b/c", "Pod", "apiVersion \"a/b/c\" has not the form group/version. Correct it (such as v1)."),
+    "a version that is none": (
+        "a/b/c",
+        "Pod",
+        'apiVersion "a/b/c" has not the form group/version. Correct it (such as v1).',
+    ),
     "kustomize": ("kustomize.config.k8s.io/v1beta1", "Kustomization", "kubectl kustomize FOLDER | bindsim run -"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", KINDS)
@@ -134,18 +153,30 @@ def test_an_unknown_kind_is_named_with_the_nearest_one(case: str) -> None:
     assert expected in complaint(f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a}}\n")
 
 
-OBJECTS = {
+OBJECTS: dict[str, tuple[str | bytes, str]] = {
     "text": ("hello", 'stdin:1: "hello" is not a Kubernetes object.'),
     "no kind": ("apiVersion: v1\nmetadata: {name: a}\n", "stdin:1: kind is missing."),
     "no apiVersion": ("kind: Pod\nmetadata: {name: a}\n", "stdin:1: apiVersion is missing."),
     "an empty kind": ("apiVersion: v1\nkind: ''\n", "kind is missing."),
     "a number for a kind": ("apiVersion: v1\nkind: 5\n", "kind must be text, not 5."),
     "no metadata": ("apiVersion: v1\nkind: Pod\n", "stdin:1: Pod: metadata is missing."),
-    "text for metadata": ("apiVersion: v1\nkind: Pod\nmetadata: a\n", 'stdin:3: Pod: metadata must be a mapping, not "a".'),
-    "no name": ("apiVersion: v1\nkind: Pod\nmetadata: {}\n", "stdin:3: Pod: metadata.name is missing: resource name may not be empty."),
+    "text for metadata": (
+        "apiVersion: v1\nkind: Pod\nmetadata: a\n",
+        'stdin:3: Pod: metadata must be a mapping, not "a".',
+    ),
+    "no name": (
+        "apiVersion: v1\nkind: Pod\nmetadata: {}\n",
+        "stdin:3: Pod: metadata.name is missing: resource name may not be empty.",
+    ),
     "an empty name": ("apiVersion: v1\nkind: Pod\nmetadata:\n  name: ''\n", "stdin:4: Pod: metadata.name is empty"),
-    "no name for a custom resource": ("apiVersion: a.b/v1\nkind: C\nmetadata: {}\n", "stdin:3: C: metadata.name is missing"),
-    "a generated name": ("apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n", "generateName would make another object each time."),
+    "no name for a custom resource": (
+        "apiVersion: a.b/v1\nkind: C\nmetadata: {}\n",
+        "stdin:3: C: metadata.name is missing",
+    ),
+    "a generated name": (
+        "apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n",
+        "generateName would make another object each time.",
+    ),
     "items that are no list": ("apiVersion: v1\nkind: List\nitems: 5\n", "stdin:1: items must be a list, not 5."),
     "an item that is no object": ("apiVersion: v1\nkind: List\nitems: [5]\n", "stdin:1: element 0 of the list is 5"),
     "no object": ("# nothing\n---\n", "stdin: no object in it."),
@@ -157,7 +188,7 @@ OBJECTS = {
     "binary junk": (b"\x7fELF\x02\x01\x01\x00\x00", "stdin:1: not YAML"),
     "3000 brackets": ("a: " + "[" * 3000 + "]" * 3000, "stdin:1: lists and mappings are nested more than 200 deep"),
     "a constant that is none": ('{"a": NaN}', "stdin:1: NaN is not a finite number."),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", OBJECTS)
@@ -184,7 +215,9 @@ def test_the_same_object_twice_is_refused_with_both_places(tmp_path: Path) -> No
 def test_no_namespace_is_the_default_namespace() -> None:
     pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"
     assert "is given twice" in complaint(pod + "---\n" + pod.replace("name: a", "name: a, namespace: default"))
-    assert len(load(["-"], io.StringIO(pod + "---\n" + pod.replace("name: a", "name: a, namespace: other"))).objects) == 2
+    assert (
+        len(load(["-"], io.StringIO(pod + "---\n" + pod.replace("name: a", "name: a, namespace: other"))).objects) == 2
+    )
 
 
 def test_all_errors_of_an_input_are_told_together_up_to_twenty() -> None:
@@ -244,9 +277,7 @@ def test_names_from_the_input_cannot_break_the_line() -> None:
 
 
 def test_the_line_of_any_field_can_be_found() -> None:
-    text = (
-        "# x\napiVersion: v1\nkind: List\nitems:\n- a: 1\n  b:\n    c:\n    - d\n    - e: 1\n      f: {g: 2}\n- {h: 1,\n   i: 2}\n"
-    )
+    text = "# x\napiVersion: v1\nkind: List\nitems:\n- a: 1\n  b:\n    c:\n    - d\n    - e: 1\n      f: {g: 2}\n- {h: 1,\n   i: 2}\n"
     source = Source("stdin", text.encode())
     first = Origin("stdin", 5, ("items", 0), 2, source)
     second = Origin("stdin", 11, ("items", 1), 2, source)

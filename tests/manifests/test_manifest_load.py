@@ -132,7 +132,9 @@ def test_a_clusters_dump_loads_with_its_state() -> None:
 def test_a_dump_can_be_loaded_relative_to_another_epoch() -> None:
     manifests = load([str(DUMP)], epoch="2025-11-20T10:00:30Z")
     assert manifests.newest == 0
-    assert manifests.objects[0].obj.metadata.creation_timestamp == parse_time("2025-11-20T08:00:00Z", "2025-11-20T10:00:30Z")
+    assert manifests.objects[0].obj.metadata.creation_timestamp == parse_time(
+        "2025-11-20T08:00:00Z", "2025-11-20T10:00:30Z"
+    )
 
 
 def test_the_same_dump_in_json_gives_the_same_objects() -> None:
@@ -154,7 +156,11 @@ def test_objects_of_json_know_their_lines() -> None:
 
 
 def test_lists_are_unpacked_also_inside_of_lists_and_typed_ones() -> None:
-    inner = {"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "b"}}]}
+    inner = {
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "b"}}],
+    }
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}
     nested = {"apiVersion": "v1", "kind": "List", "items": [node, inner]}
     assert [one.obj.name for one in read(json.dumps(nested)).objects] == ["a", "b"]
@@ -189,7 +195,9 @@ def test_byte_order_marks_are_understood(tmp_path: Path, encoding: str) -> None:
     assert load([str(tmp_path)]).objects[0].obj.name == "größe"
 
 
-@pytest.mark.parametrize(("written", "amount"), [("10Gi", "10Gi"), ("5", "5"), ("1e3", "1k"), ("0.5", "500m"), ("'2'", "2")])
+@pytest.mark.parametrize(
+    ("written", "amount"), [("10Gi", "10Gi"), ("5", "5"), ("1e3", "1k"), ("0.5", "500m"), ("'2'", "2")]
+)
 def test_a_quantity_may_be_text_or_a_number(written: str, amount: str) -> None:
     pv = only(volume(spec=f"capacity: {{storage: {written}}}"))
     assert pv.capacity == quantity(amount)
@@ -242,7 +250,12 @@ def test_a_deeply_nested_definition_is_checked_without_recursing_too_deep() -> N
         schema = {"properties": {"a": schema}}
     versions = [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]
     spec = {"group": "example.com", "versions": versions, "scope": None}
-    raw = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "a"}, "spec": spec}
+    raw = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "a"},
+        "spec": spec,
+    }
     assert len(read(json.dumps(raw)).not_simulated) == 1
 
 

@@ -7,14 +7,25 @@ from simulator.manifests.table import table
 
 # Of 1.36's fields, those that our structs spell otherwise or do not have yet; decoding drops them.
 NOT_IN_OUR_STRUCTS = {
-    "CSIDriverSpec.preventPodSchedulingIfMissing", "PersistentVolumeSpec.scaleIO", "PodStatus.nodeAllocatableResourceClaimStatuses",
-    "Volume.downwardAPI", "Volume.scaleIO",
-}  # fmt: skip
+    "CSIDriverSpec.preventPodSchedulingIfMissing",
+    "PersistentVolumeSpec.scaleIO",
+    "PodStatus.nodeAllocatableResourceClaimStatuses",
+    "Volume.downwardAPI",
+    "Volume.scaleIO",
+}
 
 WANTED = {
-    "s": ("str", "int"), "i": ("int",), "l": ("int",), "b": ("bool",), "q": ("Quantity",), "t": ("int",), "x": ("int | str",),
-    "a": ("typing.Any",), "[": ("tuple",), "{": ("Mapping",),
-}  # fmt: skip
+    "s": ("str", "int"),
+    "i": ("int",),
+    "l": ("int",),
+    "b": ("bool",),
+    "q": ("Quantity",),
+    "t": ("int",),
+    "x": ("int | str",),
+    "a": ("Any",),
+    "[": ("tuple",),
+    "{": ("Mapping",),
+}
 
 
 def nodes_of(kind: str) -> list[Node]:
@@ -63,7 +74,9 @@ def test_our_structs_have_the_types_of_the_table() -> None:
                 field = node.field(name)
                 assert field is not None
                 if field.hint is not NO_HINT and field.node is None:
-                    said = field.hint.__name__ if isinstance(field.hint, type) and not field.element else str(field.hint)
+                    said = (
+                        field.hint.__name__ if isinstance(field.hint, type) and not field.element else str(field.hint)
+                    )
                     assert any(word in said for word in WANTED[field.code[0]]), f"{kind} {field.pattern}: {said}"
 
 
@@ -74,7 +87,9 @@ def test_the_table_knows_what_kubernetes_1_36_has_and_has_not() -> None:
     assert known.find("rbac.authorization.k8s.io/v1", "Role") is not None
     assert known.find("apps/v1beta1", "StatefulSet") is None
     assert known.versions_of("Event") == ["v1", "events.k8s.io/v1"]
-    assert known.is_built_in("v1") and known.is_built_in("storage.k8s.io/v1") and known.is_built_in("extensions/v1beta1")
+    assert (
+        known.is_built_in("v1") and known.is_built_in("storage.k8s.io/v1") and known.is_built_in("extensions/v1beta1")
+    )
     assert not known.is_built_in("example.com/v1") and not known.is_built_in("snapshot.storage.k8s.io/v1")
     assert "Apache License 2.0" in known.note
 

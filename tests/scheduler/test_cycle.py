@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from simulator.api.core import Node, Pod
+from simulator.api.core import Condition, Node, Pod
 from simulator.api.meta import Key, evolve, with_meta
-from simulator.flows import DONE, Choose, Patch
+from simulator.flows import DONE, Choose, Patch, Refused
 from simulator.scheduler import Scheduler
 from simulator.scheduler.decision import Decision, Preparation, Profile, Question, decide, feasible_target, prepare
 from simulator.scheduler.failure import with_outcome
@@ -540,8 +540,6 @@ def test_the_preemptor_waits_until_the_last_victim_is_seen_to_go() -> None:
 @pytest.mark.rule("SC-19")
 @pytest.mark.rule("SC-112")
 def test_an_eviction_that_fails_spares_the_rest_and_the_preemptor_is_tried_at_once() -> None:
-    from simulator.flows import Refused
-
     at = bench()
     full_node(at, "node-1", ("v1", 1), ("v2", 2))
     pod = at.put(make_pod("high", cpu="2", priority=10))
@@ -558,13 +556,10 @@ def test_an_eviction_that_fails_spares_the_rest_and_the_preemptor_is_tried_at_on
 def test_a_preemptor_whose_victim_is_still_going_keeps_its_nomination() -> None:
     at = bench()
     full_node(at, "node-1", ("v1", 1), ("v2", 2))
+    going = Condition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
     for name in ("v1", "v2"):
         victim: Any = at.store.find(Key("Pod", "default", name))
-        reason = make_pod("x").status.conditions
-        from simulator.api.core import Condition
-        going = Condition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
-        at.put(evolve(with_meta(victim, deletion_timestamp=1),
-                      status=evolve(victim.status, conditions=(*reason, going))))
+        at.put(evolve(with_meta(victim, deletion_timestamp=1), status=evolve(victim.status, conditions=(going,))))
     pod = make_pod("high", cpu="2", priority=10)
     at.put(evolve(pod, status=evolve(pod.status, nominated_node_name="node-1")))
     run = at.cycle()

@@ -86,8 +86,8 @@ def test_m3_a_tainted_two_cordoned_and_two_without_a_volume() -> None:
     snapshot = snapshot_of(*tainted, *nodes("b", "c", unschedulable=True), *nodes("d", "e"), WAIT,
                            make_claim("data", storage_class="wait"))
     assert message(make_pod("p", claims=("data",)), snapshot) == (
-        "0/5 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) didn't find available persistent volumes "
-        f"to bind, 2 node(s) were unschedulable. {NO_NEWS}0/5 nodes are available: 5 {NOT_HELPFUL}.")
+        "0/5 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) didn't find available persistent "
+        f"volumes to bind, 2 node(s) were unschedulable. {NO_NEWS}0/5 nodes are available: 5 {NOT_HELPFUL}.")
 
 
 @pytest.mark.rule("SC-118")

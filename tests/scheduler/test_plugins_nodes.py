@@ -48,7 +48,9 @@ def test_a_pod_that_names_its_node_goes_nowhere_else() -> None:
 
 
 @pytest.mark.rule("SC-53")
-@pytest.mark.parametrize(("effect", "passes"), [("NoSchedule", False), ("NoExecute", False), ("PreferNoSchedule", True)])
+@pytest.mark.parametrize(("effect", "passes"), [
+    ("NoSchedule", False), ("NoExecute", False), ("PreferNoSchedule", True),
+])
 def test_only_hard_taints_refuse(effect: str, passes: bool) -> None:
     snapshot = snapshot_of(make_node("a", taints=[{"key": "k", "value": "v", "effect": effect}]))
     expected = "ok" if passes else ["node(s) had untolerated taint(s)"]
@@ -109,9 +111,8 @@ def labelled(key: str, operator: str, *values: str) -> dict[str, Any]:
 
 @pytest.mark.rule("SC-55")
 def test_selector_and_affinity_must_both_match() -> None:
-    snapshot = snapshot_of(
-        make_node("a", labels={"x": "1", "y": "1"}), make_node("b", labels={"x": "1"}), make_node("c", labels={"y": "1"})
-    )
+    snapshot = snapshot_of(make_node("a", labels={"x": "1", "y": "1"}), make_node("b", labels={"x": "1"}),
+                           make_node("c", labels={"y": "1"}))
     pod = make_pod("p", nodeSelector={"x": "1"}, affinity=required(labelled("y", "In", "1")))
     assert reasons(NodeAffinity(), pod, snapshot) == {"a": "ok", "b": AFFINITY, "c": AFFINITY}
 
@@ -183,7 +184,8 @@ def preferred(*terms: tuple[int, dict[str, Any]]) -> dict[str, Any]:
 
 @pytest.mark.rule("SC-87")
 def test_preferences_are_summed_and_empty_ones_left_out() -> None:
-    snapshot = snapshot_of(make_node("a", labels={"x": "1"}), make_node("b", labels={"x": "1", "y": "1"}), make_node("c"))
+    snapshot = snapshot_of(make_node("a", labels={"x": "1"}), make_node("b", labels={"x": "1", "y": "1"}),
+                           make_node("c"))
     pod = make_pod("p", affinity=preferred((3, labelled("x", "Exists")), (1, labelled("y", "Exists")), (9, {})))
     assert scores(NodeAffinity(), pod, snapshot) == {"a": 75, "b": 100, "c": 0}
     assert scores(NodeAffinity(), make_pod("p", affinity=preferred((9, {}))), snapshot) == "skip"

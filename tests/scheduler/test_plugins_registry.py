@@ -13,7 +13,8 @@ from simulator.scheduler.plugins import DEFAULT_PROFILE, default_profile
 def test_filters_are_asked_in_kubernetes_order() -> None:
     assert [plugin.name for plugin in DEFAULT_PROFILE.filters] == [
         "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
-        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread", "InterPodAffinity",
+        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread",
+        "InterPodAffinity",
     ]
 
 

@@ -45,7 +45,8 @@ def test_a_sidecar_counts_in_its_turn_while_starting() -> None:
 
 @pytest.mark.rule("SC-60")
 def test_pod_level_requests_replace_those_of_containers() -> None:
-    pod = make_pod("p", containers=[container("2", "1Gi", requests={"ephemeral-storage": "5Gi", "example.com/gpu": "1"})],
+    asks = container("2", "1Gi", requests={"ephemeral-storage": "5Gi", "example.com/gpu": "1"})
+    pod = make_pod("p", containers=[asks],
                    resources={"requests": {"cpu": "1", "ephemeral-storage": "1"}}, overhead={"cpu": "1m"})
     assert pod_requests(pod) == {
         "cpu": 1001, "memory": 1024 * MI, "ephemeral-storage": 5 << 30, "example.com/gpu": 1,
@@ -193,7 +194,9 @@ def test_defaults_do_not_enter_the_balance() -> None:
 @pytest.mark.rule("SC-92")
 def test_images_count_by_size_and_by_how_many_nodes_have_them() -> None:
     def node(name: str, **sizes: int) -> Any:
-        images = tuple(ContainerImage(names=(f"{image}:latest",), size_bytes=size * MI) for image, size in sizes.items())
+        images = tuple(
+            ContainerImage(names=(f"{image}:latest",), size_bytes=size * MI) for image, size in sizes.items()
+        )
         made = make_node(name)
         return evolve(made, status=evolve(made.status, images=images))
 

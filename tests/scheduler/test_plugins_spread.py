@@ -78,7 +78,8 @@ def test_too_few_domains_make_the_least_count_zero() -> None:
 @pytest.mark.rule("SC-71")
 def test_a_node_without_all_keys_does_not_count() -> None:
     lonely = make_node("c", labels={"zone": "3"})
-    snapshot = snapshot_of(make_node("a", labels={"zone": "1", "rack": "r"}), lonely, there("one", "a"), there("two", "c"))
+    snapshot = snapshot_of(make_node("a", labels={"zone": "1", "rack": "r"}), lonely, there("one", "a"),
+                           there("two", "c"))
     pod = pod_with(constraint(), constraint("rack", 5))
     assert reasons(PLUGIN, pod, snapshot) == {"a": "ok", "c": MISSING}
 

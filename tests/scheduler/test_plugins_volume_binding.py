@@ -235,8 +235,8 @@ def test_a_selector_is_about_the_volumes_labels() -> None:
 @pytest.mark.rule("VB-37")
 def test_a_reserved_volume_wins_wherever_it_is_and_whatever_it_offers() -> None:
     claim = waiting("data")
-    mine = make_volume("mine", node="b", capacity="90Gi", storage_class="wait", modes=("ReadOnlyMany",), phase="Released",
-                       claimRef=reference_to(claim, uid=""))
+    mine = make_volume("mine", node="b", capacity="90Gi", storage_class="wait", modes=("ReadOnlyMany",),
+                       phase="Released", claimRef=reference_to(claim, uid=""))
     snapshot = snapshot_of(make_node("a"), make_node("b"), WAIT, claim, free("a", "a"), free("b", "b"), mine)
     assert reasons(PLUGIN, pod_of(claim), snapshot) == {"a": [NO_VOLUME], "b": "ok"}
     assert bindings(plan_on("b", pod_of(claim), snapshot)) == {"data": "mine"}
@@ -278,7 +278,8 @@ def test_a_claim_without_a_volume_is_provisioned_where_its_class_allows() -> Non
     snapshot = snapshot_of(make_node("a", labels={"rack": "1"}), make_node("b", labels={"rack": "9"}), make_node("c"),
                            MADE, claim)
     assert reasons(PLUGIN, pod_of(claim), snapshot) == {"a": "ok", "b": [NO_VOLUME], "c": [NO_VOLUME]}
-    assert [each.claim for each in plan_on("a", pod_of(claim), snapshot).provisions] == [claim_as_stored(snapshot, claim)]
+    made_here = [each.claim for each in plan_on("a", pod_of(claim), snapshot).provisions]
+    assert made_here == [claim_as_stored(snapshot, claim)]
 
 
 def claim_as_stored(snapshot: Snapshot, claim: PersistentVolumeClaim) -> PersistentVolumeClaim:
@@ -308,7 +309,8 @@ def test_one_pod_may_take_a_volume_and_have_another_made() -> None:
 def test_a_selected_node_is_the_only_one_and_nothing_static_is_tried_there() -> None:
     claim = with_annotations(made("data"), {SELECTED_NODE: "a"})
     ready = make_volume("v", node="a", storage_class="made", phase="Available")
-    snapshot = snapshot_of(make_node("a", labels={"rack": "1"}), make_node("b", labels={"rack": "1"}), MADE, claim, ready)
+    snapshot = snapshot_of(make_node("a", labels={"rack": "1"}), make_node("b", labels={"rack": "1"}), MADE, claim,
+                           ready)
     assert reasons(PLUGIN, pod_of(claim), snapshot) == {"a": "ok", "b": [NO_VOLUME]}
     plan = plan_on("a", pod_of(claim), snapshot)
     assert (bindings(plan), [each.claim.name for each in plan.provisions]) == ({}, ["data"])
@@ -573,5 +575,6 @@ def test_with_the_gate_on_reported_capacity_counts_for_claims_to_be_made() -> No
     plugin = VolumeBinding(scores_capacity=True)
     one, two = made("one", "5Gi"), made("two", "5Gi")
     snapshot = snapshot_of(make_node("a", labels={"rack": "1"}), make_node("b", labels={"rack": "2"}), OPEN, TRACKED,
-                           one, two, capacity("c", "20Gi", RACK_1), capacity("d", "8Gi", {"matchLabels": {"rack": "2"}}))
+                           one, two, capacity("c", "20Gi", RACK_1),
+                           capacity("d", "8Gi", {"matchLabels": {"rack": "2"}}))
     assert scores(plugin, pod_of(one, two), snapshot) == {"a": 50, "b": 0}

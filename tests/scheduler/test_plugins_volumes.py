@@ -15,7 +15,9 @@ from simulator.testing.builders import make_claim, make_class, make_node, make_p
 from tests.scheduler.snapshots import answers, on, reasons, snapshot_of
 
 ONCE_POD = ("ReadWriteOncePod",)
-IN_USE = ["node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"]
+IN_USE = [
+    "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
+]
 NO_DISK = ["node(s) had no available disk"]
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"

@@ -112,7 +112,8 @@ def test_only_nodes_that_eviction_can_help_are_tried() -> None:
 @pytest.mark.rule("SC-111")
 def test_all_of_up_to_a_hundred_nodes_are_tried_and_of_more_enough() -> None:
     names = [f"n{number:03}" for number in range(150)]
-    snapshot = snapshot_of(*(make_node(name, cpu="1") for name in names), *(small(f"v{name}", node=name) for name in names))
+    victims = [small(f"v{name}", node=name) for name in names]
+    snapshot = snapshot_of(*(make_node(name, cpu="1") for name in names), *victims)
     pod = preemptor(cpu="1")
     failed = attempt(pod, snapshot)
     potential = potential_nodes(snapshot, failed.statuses)

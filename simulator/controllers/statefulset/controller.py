@@ -95,17 +95,19 @@ class StatefulSetController:
         claims = {ordinal: claims_of(sts, ordinal, view) for ordinal in roster.within_reach(sts)}
 
         # Whose is what.
-        adopted = yield from adopt_revisions(sts, orphaned)
-        if isinstance(adopted, Failure):
-            return Retry(adopted.message)
-        unreleased = yield from release_pods(sts, strangers)
-        newcomers, unadopted = yield from adopt_pods(sts, orphans)
-        if (failed := join(unreleased, unadopted)) is not None:
-            return Retry(failed.message)
-        if orphans:
+        if orphaned:
+            adopted = yield from adopt_revisions(sts, orphaned)
+            if isinstance(adopted, Failure):
+                return Retry(adopted.message)
+            owned += adopted
+        if strangers or orphans:
+            unreleased = yield from release_pods(sts, strangers)
+            newcomers, unadopted = yield from adopt_pods(sts, orphans)
+            if (failed := join(unreleased, unadopted)) is not None:
+                return Retry(failed.message)
             members += newcomers
             roster = Roster.of(sts, members, now)
-        revisions = in_order((*owned, *adopted))
+        revisions = in_order(owned)
         versions = yield from resolve_revisions(sts, revisions)
         if isinstance(versions, Failure):
             return Retry(versions.message)  # WL-73: without a status
