@@ -181,7 +181,7 @@ class NodeLifecycle:
             case "passes":
                 return monitor(view)
             case "grid":
-                return _begin_grid()
+                return _begin_grid(view)
             case "taints":
                 return _await_taints(key)
             case _:
@@ -264,9 +264,10 @@ def _look(view: View) -> tuple[Told, ...]:
     return (Enqueue("passes", PASS, memory.next_pass(view.now) - view.now),)
 
 
-def _begin_grid() -> Flow:
-    yield Sleep("node-monitor-phase")
-    yield Tell(Remember(GridBegins()))
+def _begin_grid(view: View) -> Flow:
+    if view.memory.grid is None:
+        yield Sleep("node-monitor-phase")
+        yield Tell(Remember(GridBegins()))
     yield Tell(Enqueue("passes", PASS))
     return DONE
 
@@ -295,7 +296,11 @@ def monitor(view: View) -> Flow:
     """Look at every suspect: declare the silent ones Unknown, and see to NoExecute taints (WL-115 to WL-123)."""
     memory: Memory = view.memory
     now = view.now
-    if memory.grid is None or memory.next_pass(now) != now:
+    if memory.grid is None:
+        yield Tell(Enqueue("grid", PASS))
+        return DONE
+    if memory.next_pass(now) != now:
+        yield Tell(Enqueue("passes", PASS, memory.next_pass(now) - now))
         return DONE
     nodes = {node.metadata.name: node for node in view.list(Node)}
     suspects = [name for name in memory.suspects if name in nodes]

@@ -127,14 +127,19 @@ class PodGC:
 
     def sync(self, queue: str, key: Key, view: View) -> Flow:
         """A pass over all pods."""
-        if queue == "grid":
-            yield Sleep("pod-gc-phase")
-            yield Tell(Remember(GridBegins()))
-            yield Tell(Enqueue("passes", PASS))
-            return DONE
         memory: Memory = view.memory
         now = view.now
-        if memory.grid is None or (now - memory.grid) % PERIOD:
+        if queue == "grid":
+            if memory.grid is None:
+                yield Sleep("pod-gc-phase")
+                yield Tell(Remember(GridBegins()))
+            yield Tell(Enqueue("passes", PASS))
+            return DONE
+        if memory.grid is None:
+            yield Tell(Enqueue("grid", PASS))
+            return DONE
+        if (memory.grid - now) % PERIOD:
+            yield Tell(Enqueue("passes", PASS, (memory.grid - now) % PERIOD))
             return DONE
         pods = view.list(Pod)
         nodes = {node.metadata.name: node for node in view.list(Node)}

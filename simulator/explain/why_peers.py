@@ -14,7 +14,7 @@ from simulator.scheduler.plugins.pod_topology_spread import PodTopologySpread, S
 
 
 class Clause(Struct, frozen=True):
-    """Why one node refuses: its name, `verb` and `rest`; and, after "and", what holds for all nodes refused for this."""
+    """Why one node refuses: its name, `verb` and `rest`; and, after "and", what holds for all that refuse for this."""
 
     verb: str
     rest: str

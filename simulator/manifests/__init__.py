@@ -6,16 +6,20 @@ from simulator.manifests.documents import Document
 from simulator.manifests.load import Manifests, load
 from simulator.manifests.loader import Loaded, Loader, NotSimulated, WithoutEffect, parse_object
 from simulator.manifests.origin import Origin, Source, line_of
+from simulator.manifests.parsed import Malformed, Parsed
 from simulator.manifests.times import EPOCH, format_time, parse_time
+from simulator.manifests.yaml_reader import read_yaml
 
 __all__ = [
     "EPOCH",
     "Document",
     "Loaded",
     "Loader",
+    "Malformed",
     "Manifests",
     "NotSimulated",
     "Origin",
+    "Parsed",
     "Source",
     "WithoutEffect",
     "format_time",
@@ -23,4 +27,5 @@ __all__ = [
     "load",
     "parse_object",
     "parse_time",
+    "read_yaml",
 ]

@@ -44,8 +44,8 @@ def shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "a list"
     short = value[:_SHOWN] + "…" if isinstance(value, str) and len(value) > _SHOWN else value
-    text = json.dumps(short, ensure_ascii=False)
-    return text if text.isprintable() else json.dumps(short)
+    text = json.dumps(short, ensure_ascii=False, default=str)
+    return text if text.isprintable() else json.dumps(short, default=str)
 
 
 def path_text(path: Path) -> str:
@@ -58,8 +58,10 @@ def path_text(path: Path) -> str:
     """
     parts: list[str] = []
     for step in path:
-        if isinstance(step, int):
+        if step.__class__ is int:
             parts.append(f"[{step}]")
+        elif not isinstance(step, str):
+            parts.append(f"[{shown(step)}]")
         elif step.isidentifier() or (step.isascii() and step.replace("-", "").replace("_", "").isalnum()):
             parts.append(f".{step}" if parts else step)
         else:

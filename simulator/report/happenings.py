@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -10,16 +10,16 @@ from msgspec import Struct
 from simulator.api.apps import StatefulSet
 from simulator.api.core import Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object
-from simulator.binding.names import PROVISIONED_BY, SELECTED_NODE
+from simulator.binding.names import PROVISIONED_BY
 from simulator.eventlog import Log, LogEntry
-from simulator.explain.words import count, listing, nodes_in_reach, place, short
+from simulator.explain.words import listing, place, short
 from simulator.report.state import State, changes
-from simulator.report.wording import GIVEN, first_sentence, kinds, name, size_text, target
+from simulator.report.told import SCHEDULED, TELLERS, Luck, volume_place
+from simulator.report.wording import GIVEN, first_sentence, kind_count, named, set_wants, size_text, target_text
 from simulator.units import SECOND, Micros
 
 CLIENT: Final = "kubectl"
 ACTION: Final = "action"
-SCHEDULED: Final = "scheduled"
 NOT_SCHEDULED: Final = "not scheduled"
 PASSING: Final[Micros] = SECOND
 """A failed scheduling attempt is not worth telling if the next one comes so soon: a claim was bound in between, say."""
@@ -74,9 +74,9 @@ class _Teller:
         self._given: dict[str, list[Object]] = {}
         self._claims: dict[Key, LogEntry] = {}
         self._claims_told: dict[Key, None] = {}
-        self._chosen: dict[Key, int] = {}
+        self._chosen: Luck = {}
         self._said: dict[tuple[Any, ...], None] = {}
-        self._actions: list[tuple[LogEntry, Mapping[str, Any]]] = []
+        self._actions: list[tuple[LogEntry, str]] = []
 
     def tell(self, entry: LogEntry, old: Object | None, new: Object | None) -> Iterator[Happening]:
         """What is telling about an entry."""
@@ -92,10 +92,10 @@ class _Teller:
             return
         note = _NOTES.get(entry.verb)
         if entry.verb == "action":
-            detail = entry.detail or {}
-            if self._actions and self._actions[-1][1].get("entry") != detail.get("entry"):
+            last = self._actions[-1][0].detail or {} if self._actions else {}
+            if last.get("entry") != (entry.detail or {}).get("entry"):
                 yield from self._finish_actions()
-            self._actions.append((entry, detail))
+            self._actions.append((entry, self._target(entry)))
         elif entry.verb == "choose" and entry.detail and entry.detail["point"] in _POINTS:
             self._chosen[entry.key] = len(entry.detail["among"])
         elif note is not None:
@@ -131,44 +131,34 @@ class _Teller:
         if not self._given:
             return
         given, self._given = self._given, {}
-        parts = [kinds(kind, len(found)) for kind, found in given.items() if kind in GIVEN and found]
-        sets = [self._set_words(obj) for obj in given.get("StatefulSet", ()) if isinstance(obj, StatefulSet)]
+        parts = [kind_count(kind, len(found)) for kind, found in given.items() if kind in GIVEN and found]
+        sets = [f"{named(obj)} {set_wants(obj)}" for obj in given.get("StatefulSet", ())
+                if isinstance(obj, StatefulSet)]
         text = "; ".join(part for part in (", ".join(parts), listing(sets, 3)) if part)
         if text:
             yield Happening(0, Key("Run", "", ""), "given", f"given: {text}")
 
-    def _set_words(self, obj: StatefulSet) -> str:
-        policy = obj.spec.pod_management_policy or "OrderedReady"
-        return f"set {short(obj)} ({count(obj.replicas, 'replica')}, {policy})"
-
     def _finish_actions(self) -> Iterator[Happening]:
         """Actions of one entry of the scenario: the same one to several objects is told once."""
         actions, self._actions = self._actions, []
-        alike: dict[str, list[tuple[LogEntry, Mapping[str, Any]]]] = {}
-        for entry, detail in actions:
+        alike: dict[str, list[tuple[LogEntry, str]]] = {}
+        for entry, words in actions:
+            detail = entry.detail or {}
+            action = detail.get("action", "")
             if detail.get("refused"):
-                yield Happening(entry.time, entry.key, "refused", f"kubectl {detail['action']} {target(entry.key)} is "
-                                f"refused: {detail['refused']}")
-            elif detail.get("action", "").partition(" ")[0] not in _TOLD_OTHERWISE:
-                alike.setdefault(detail.get("action", ""), []).append((entry, detail))
+                text = f"kubectl {action} {words} is refused: {detail['refused']}"
+                yield Happening(entry.time, entry.key, "refused", text)
+            elif action.partition(" ")[0] not in _TOLD_OTHERWISE:
+                alike.setdefault(action, []).append((entry, words))
         for action, each in alike.items():
             first = each[0][0]
-            targets = self._targets([done.key for done, _ in each], action in ("apply", "create"))
-            yield Happening(first.time, first.key, ACTION, f"kubectl {action} {targets}")
+            yield Happening(first.time, first.key, ACTION, f"kubectl {action} {_targets(each)}")
 
-    def _targets(self, keys: list[Key], in_full: bool) -> str:
-        kinds: dict[str, list[Key]] = {}
-        for key in keys:
-            kinds.setdefault(key.kind, []).append(key)
-        return listing(
-            self._target(of[0], in_full) if len(of) == 1 else kinds(kind, len(of)) for kind, of in kinds.items()
-        )
-
-    def target(self, key: Key, in_full: bool) -> str:
-        obj = self.state.find(key) if in_full else None
-        if not isinstance(obj, StatefulSet):
-            return target(key)
-        return f"{target(key)} ({count(obj.replicas, 'replica')}, {obj.spec.pod_management_policy or 'OrderedReady'})"
+    def _target(self, entry: LogEntry) -> str:
+        """What an action is done to; a set that is applied, with what it wants."""
+        words = target_text(entry.key)
+        obj = self.state.find(entry.key) if (entry.detail or {}).get("action") in ("apply", "create") else None
+        return f"{words} {set_wants(obj)}" if isinstance(obj, StatefulSet) else words
 
     # --- changes of objects -----------------------------------------------------------------------------------------
 
@@ -182,13 +172,13 @@ class _Teller:
             return
         if new is None:
             if not by_client or old.metadata.is_terminating:
-                yield Happening(entry.time, entry.key, "gone", f"{name(obj)} gone")
+                yield Happening(entry.time, entry.key, "gone", f"{named(obj)} gone")
             return
         if new.metadata.is_terminating and not old.metadata.is_terminating and not by_client:
-            yield Happening(entry.time, entry.key, "being deleted", f"{name(obj)} is being deleted by {entry.actor}")
-        tell = _CHANGES.get(entry.key.kind)
+            yield Happening(entry.time, entry.key, "being deleted", f"{named(obj)} is being deleted by {entry.actor}")
+        tell = TELLERS.get(entry.key.kind)
         if tell is not None:
-            for what, text in tell(self, old, new):
+            for what, text in tell(self.state, self._chosen, old, new):
                 yield Happening(entry.time, entry.key, what, text)
 
     def _created(self, entry: LogEntry, obj: Object) -> Iterator[Happening]:
@@ -198,13 +188,14 @@ class _Teller:
         if isinstance(obj, Pod):
             yield Happening(entry.time, obj.key, "created", self._pod_created(obj))
         elif isinstance(obj, StatefulSet):
-            yield Happening(entry.time, obj.key, "created", f"{self._set_words(obj)} created")
+            yield Happening(entry.time, obj.key, "created", f"{named(obj)} {set_wants(obj)} created")
         elif isinstance(obj, PersistentVolume) and PROVISIONED_BY in obj.metadata.annotations:
             owner = obj.spec.claim_ref
             claim = f" for {place(owner.namespace, owner.name)}" if owner is not None else ""
-            yield Happening(entry.time, obj.key, "made", f"volume {obj.name} made{claim}{self._where(obj)}")
+            text = f"volume {obj.name} made{claim}{volume_place(self.state, obj)}"
+            yield Happening(entry.time, obj.key, "made", text)
         elif isinstance(obj, (Node, Namespace, PersistentVolumeClaim, PersistentVolume)):
-            yield Happening(entry.time, obj.key, "created", f"{name(obj)} created")
+            yield Happening(entry.time, obj.key, "created", f"{named(obj)} created")
 
     def _pod_created(self, pod: Pod) -> str:
         """A pod with the claims that were made for it, and those that it finds again (WL-46)."""
@@ -217,75 +208,6 @@ class _Teller:
             again = f"; {listing(found)} there already" if found else ""
             return f"{short(pod)} created, with its {noun} {listing(new)}{again}"
         return f"{short(pod)} created" + (f", finds its {noun} {listing(found)}" if found else "")
-
-    def _where(self, volume: PersistentVolume) -> str:
-        nodes = list(self.state.list(Node))
-        reach = nodes_in_reach(volume, nodes)
-        return f" on {listing(reach, 2)}" if reach and len(reach) < len(nodes) else ""
-
-    def _claim(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
-        assert isinstance(old, PersistentVolumeClaim)
-        assert isinstance(new, PersistentVolumeClaim)
-        name = short(new)
-        node = new.metadata.annotations.get(SELECTED_NODE)
-        if node is not None and SELECTED_NODE not in old.metadata.annotations:
-            yield "to be provisioned", f"{name} is to get a volume for {node}"
-        if new.spec.storage_class_name is not None and old.spec.storage_class_name is None:
-            yield "given its class", f"{name} gets the default class {new.spec.storage_class_name}"
-        if new.status.phase == old.status.phase:
-            return
-        if new.status.phase == "Bound":
-            volume = self.state.get(PersistentVolume, new.spec.volume_name)
-            among = self._chosen.pop(new.key, 1)
-            luck = f", one of {among} equally good ones" if among > 1 else ""
-            where = self._where(volume) if volume is not None else ""
-            yield "bound", f"{name} bound to {new.spec.volume_name}{where}{luck}"
-        elif new.status.phase == "Lost":
-            yield "lost", f"{name} has lost its volume {new.spec.volume_name}"
-
-    def _pod(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
-        assert isinstance(old, Pod)
-        assert isinstance(new, Pod)
-        name = short(new)
-        if new.spec.node_name and not old.spec.node_name:
-            among = self._chosen.pop(new.key, 1)
-            luck = f", one of {among} equally good ones" if among > 1 else ""
-            yield SCHEDULED, f"{name} scheduled to {new.spec.node_name}{luck}"
-        if new.status.phase != old.status.phase and new.status.phase in ("Failed", "Succeeded"):
-            if not new.metadata.is_terminating:
-                why = f": {new.status.reason}" if new.status.reason else ""
-                yield new.status.phase.lower(), f"{name} has {new.status.phase.lower()}{why}"
-        elif new.is_ready != old.is_ready and not new.metadata.is_terminating:
-            where = f" on {new.spec.node_name}"
-            yield ("ready", f"{name} ready{where}") if new.is_ready else ("not ready", f"{name} no longer ready{where}")
-
-    def _volume(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
-        assert isinstance(old, PersistentVolume)
-        assert isinstance(new, PersistentVolume)
-        phase = new.status.phase
-        if phase == old.status.phase:
-            return
-        if phase == "Released":
-            yield "Released", f"{new.name} is Released ({new.spec.persistent_volume_reclaim_policy})"
-        elif phase == "Failed":
-            yield "Failed", f"{new.name} has Failed: {new.status.message}"
-        elif phase == "Available" and old.status.phase not in ("", "Pending"):
-            yield "free again", f"{new.name} is free again"
-
-    def _node(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
-        assert isinstance(old, Node)
-        assert isinstance(new, Node)
-        before, after = old.condition("Ready"), new.condition("Ready")
-        if after is not None and before is not None and after.status != before.status:
-            said = f": {after.message}" if after.message and after.status != "True" else ""
-            yield ("ready", f"node {new.name} is ready") if after.status == "True" else (
-                "not ready", f"node {new.name} is not ready{said}")
-
-    def _set(self, old: Object, new: Object) -> Iterator[tuple[str, str]]:
-        assert isinstance(old, StatefulSet)
-        assert isinstance(new, StatefulSet)
-        if new.replicas and _is_complete(new) and not _is_complete(old):
-            yield "complete", f"set {short(new)} is complete: {new.status.ready_replicas} of {new.replicas} ready"
 
     # --- notes and events -------------------------------------------------------------------------------------------
 
@@ -316,21 +238,26 @@ class _Teller:
         if entry.verb == "write":
             value = f"{detail.get('name')}={detail['value']}" if detail.get("value") else \
                 f"{detail.get('name')} ({size_text(detail.get('size', 0))})"
-            return Happening(entry.time, entry.key, "write", f"{short(entry.key)} writes {value} to {detail.get('volume')}"
-                             + (f": {outcome}" if outcome else ""))
-        value = detail.get("value")
-        found = outcome or ("nothing there" if value is None else value or "it is there")
+            text = f"{short(entry.key)} writes {value} to {detail.get('volume')}"
+            return Happening(entry.time, entry.key, "write", text + (f": {outcome}" if outcome else ""))
+        read = detail.get("value")
+        found = outcome or ("nothing there" if read is None else read or "it is there")
         return Happening(entry.time, entry.key, "read", f"{short(entry.key)} reads {detail.get('name')} from "
                          f"{detail.get('volume')}: {found}")
 
 
-def _is_complete(obj: StatefulSet) -> bool:
-    status = obj.status
-    return status.ready_replicas == status.replicas == status.updated_replicas == obj.replicas
+def _targets(actions: Sequence[tuple[LogEntry, str]]) -> str:
+    """What one action is done to: an object of a kind by name, several by number."""
+    kinds: dict[str, list[str]] = {}
+    for entry, words in actions:
+        kinds.setdefault(entry.key.kind, []).append(words)
+    return listing(words[0] if len(words) == 1 else kind_count(kind, len(words)) for kind, words in kinds.items())
 
 
 _KINDS: Final = frozenset(GIVEN) | {"Namespace"}
-_TELLING: Final = frozenset({"FailedBinding", "ExternalProvisioning", "Preempted", "TaintManagerEviction", "VolumeDelete"})
+_TELLING: Final = frozenset(
+    {"FailedBinding", "ExternalProvisioning", "Preempted", "TaintManagerEviction", "VolumeDelete"}
+)
 """Events of type Normal that are worth telling."""
 _SAID_BY_OBJECTS: Final = frozenset({"FailedScheduling", "VolumeFailedDelete", "NodeNotReady"})
 """Warnings that repeat what a change of the object, or the attempt itself, has told already."""
@@ -338,11 +265,6 @@ _TOLD_OTHERWISE: Final = frozenset({"sleep", "write", "read", "fail", "recover",
 """Actions of a scenario that show in the log by what they do."""
 
 
-_Tell = Callable[[_Teller, Object, Object], Iterable[tuple[str, str]]]
-_CHANGES: Final[dict[str, _Tell]] = {
-    "PersistentVolumeClaim": _Teller._claim, "Pod": _Teller._pod, "PersistentVolume": _Teller._volume,
-    "Node": _Teller._node, "StatefulSet": _Teller._set,
-}
 _NOTES: Final[dict[str, Callable[[_Teller, LogEntry, Mapping[str, Any]], Happening | None]]] = {
     "schedule-failed": _Teller._failed_attempt, "event": _Teller._event, "node-stopped": _Teller._kubelet,
     "node-started": _Teller._kubelet, "write": _Teller._data, "read": _Teller._data,

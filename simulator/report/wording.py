@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from simulator.api.apps import StatefulSet
 from simulator.api.meta import Key, Object
 from simulator.explain.words import count, short
 
 GIVEN: Final = {"Node": "node", "StorageClass": "storage class", "PersistentVolume": "volume",
-                 "PersistentVolumeClaim": "claim", "Pod": "pod", "StatefulSet": "set", "ResourceQuota": "quota",
-                 "PodDisruptionBudget": "budget"}
+                "PersistentVolumeClaim": "claim", "Pod": "pod", "StatefulSet": "set", "ResourceQuota": "quota",
+                "PodDisruptionBudget": "budget"}
 """Kinds of the initial objects that are worth telling, in words."""
 _NOUNS: Final = {"PersistentVolumeClaim": "claim ", "PersistentVolume": "volume ", "StatefulSet": "set ", "Pod": "",
                  "Node": "node ", "Namespace": "namespace "}
 
 
-def kinds(kind: str, number: int) -> str:
+def kind_count(kind: str, number: int) -> str:
     """So many objects of a kind: ``4 nodes``, ``1 storage class``."""
     noun = GIVEN.get(kind, kind)
     return count(number, noun, noun + "es" if noun.endswith("s") else "")
@@ -30,14 +31,19 @@ def first_sentence(message: str) -> str:
     return message.rstrip(".")
 
 
-def target(key: Key) -> str:
+def target_text(key: Key) -> str:
     """An object as kubectl's commands name it."""
     return f"{key.kind}/{short(key)}"
 
 
-def name(obj: Object) -> str:
+def named(obj: Object) -> str:
     """An object with its kind, where that is not plain: ``set web``, ``claim data-web-0``, ``web-0``."""
     return f"{_NOUNS.get(obj.KIND, obj.KIND + ' ')}{short(obj)}"
+
+
+def set_wants(obj: StatefulSet) -> str:
+    """What a set wants: ``(3 replicas, OrderedReady)``."""
+    return f"({count(obj.replicas, 'replica')}, {obj.spec.pod_management_policy or 'OrderedReady'})"
 
 
 def size_text(size: int) -> str:

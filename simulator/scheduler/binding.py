@@ -15,7 +15,7 @@ from simulator.flows import DONE, Bind, Flow, Patch, Poll, Refused, Remember, Sp
 from simulator.scheduler.assumptions import Assumable
 from simulator.scheduler.failure import Failure, event, fail, with_nomination
 from simulator.scheduler.memory import Landed, Memory, PreBinding, Unreserved
-from simulator.scheduler.queue import QueuedPod
+from simulator.scheduler.records import QueuedPod
 from simulator.units import SECOND, Micros
 
 BINDING: Final = "binding"

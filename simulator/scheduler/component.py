@@ -37,7 +37,7 @@ from simulator.scheduler.memory import (
     VictimGoing,
 )
 from simulator.scheduler.plugins import DEFAULT_PROFILE
-from simulator.scheduler.queue import DEFAULT_BACKOFF, QueueConfig
+from simulator.scheduler.records import DEFAULT_BACKOFF, QueueConfig
 from simulator.units import SECOND, Micros
 
 FLUSH: Final = "flush"

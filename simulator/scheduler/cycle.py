@@ -30,7 +30,7 @@ from simulator.scheduler.messages import (
 from simulator.scheduler.plugins.volume_binding import NAME as VOLUME_BINDING
 from simulator.scheduler.plugins.volume_binding import VolumePlan, assumptions, volume_writes
 from simulator.scheduler.preemption import Candidate, best_candidates, dry_run, ineligible, outranked, potential_nodes
-from simulator.scheduler.queue import QueuedPod
+from simulator.scheduler.records import QueuedPod
 from simulator.scheduler.volumes import choose_volumes, settle_ties
 
 NODE_POINT: Final = "node"

@@ -13,7 +13,7 @@ from simulator.cluster.component import View
 from simulator.flows import Answer, Emit, Enqueue, Intent, Note, Patch, Remember, Tell
 from simulator.scheduler.memory import Failed, Landed, Memory
 from simulator.scheduler.messages import event_note
-from simulator.scheduler.queue import QueuedPod
+from simulator.scheduler.records import QueuedPod
 from simulator.units import Micros
 
 CYCLE: Final = "cycle"

@@ -8,10 +8,12 @@ from msgspec import Struct
 
 from simulator.api.core import Node, Pod
 from simulator.api.meta import Key
+from simulator.errors import InvariantViolated
 from simulator.scheduler.assumptions import Assumable, Assumptions
 from simulator.scheduler.cache import SchedulerCache
 from simulator.scheduler.events import ASSIGNED_POD, DELETE, ClusterEvent
-from simulator.scheduler.queue import DEFAULT_BACKOFF, QueueConfig, QueuedPod, SchedulingQueue
+from simulator.scheduler.queue import SchedulingQueue
+from simulator.scheduler.records import DEFAULT_BACKOFF, QueueConfig, QueuedPod
 from simulator.units import Micros
 
 
@@ -160,7 +162,9 @@ class Popped(Struct, frozen=True):
 
     def apply(self, memory: Memory, now: Micros) -> None:
         """Out of the queue, in flight."""
-        memory.queue.pop(now)
+        record = memory.queue.pop(now)
+        if record is None or record.key != self.key:
+            raise InvariantViolated(f"{self.key} was the head of the queue, but {record} was popped")
 
 
 class Landed(Struct, frozen=True):

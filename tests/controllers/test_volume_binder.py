@@ -21,8 +21,9 @@ from simulator.binding.names import (
     STORAGE_PROVISIONER,
 )
 from simulator.controllers.volume_binder import RESYNC, VolumeBinder
+from simulator.controllers.volume_writes import reference_to
 from simulator.flows import DONE, Refused, Retry, Update, UpdateStatus
-from simulator.testing.builders import make_claim, make_class, make_pod, make_volume
+from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_volume
 from simulator.units import SECOND, quantity
 from tests.controllers.volume_bench import CONFLICT, Bench, settle
 
@@ -226,15 +227,9 @@ def test_a_claim_that_waits_takes_the_volume_that_the_scheduler_chose_and_no_fre
     at = bench(make_class("x", mode=WFFC), free("v", storage_class="x"), claim(storage_class="x"))
     at.drain()
     assert at.claim("c").spec.volume_name == ""
-    at.edit(at.volume("v"), claim_ref=evolve(ref_struct(at), uid="uid-c"))
+    at.edit(at.volume("v"), claim_ref=reference_to(at.claim("c")))
     at.drain()
     assert at.claim("c").spec.volume_name == "v"
-
-
-def ref_struct(at: Bench) -> Any:
-    from simulator.controllers.volume_writes import reference_to
-
-    return reference_to(at.claim("c"))
 
 
 @pytest.mark.rule("VB-50")
@@ -336,7 +331,8 @@ def test_a_named_volume_that_does_not_suit_is_named_with_the_reason() -> None:
 
 @pytest.mark.rule("VB-59")
 def test_selector_phase_and_affinity_do_not_matter_for_a_named_volume() -> None:
-    at = bench(make_volume("v", phase="Pending", node="n1"), claim(volumeName="v", selector={"matchLabels": {"a": "b"}}))
+    at = bench(make_volume("v", phase="Pending", node="n1"),
+               claim(volumeName="v", selector={"matchLabels": {"a": "b"}}))
     at.sync("claims", claim())
     assert at.claim("c").status.phase == "Bound"
 
@@ -344,7 +340,7 @@ def test_selector_phase_and_affinity_do_not_matter_for_a_named_volume() -> None:
 @pytest.mark.rule("VB-60")
 def test_mutual_prebinding_is_not_checked_at_all() -> None:
     wrong = with_meta(make_volume("v", capacity="1Mi", storage_class="y", volumeMode="Block", modes=("ReadOnlyMany",),
-                                  claimRef=ref("c")), deletion_timestamp=0, finalizers=("kubernetes.io/pv-protection",))
+                                  claimRef=ref("c")), deletion_timestamp=0, finalizers=("example.com/keep",))
     at = bench(wrong, claim(volumeName="v"))
     at.sync("claims", claim())
     assert at.claim("c").status.phase == "Bound"
@@ -466,9 +462,9 @@ def test_an_external_provisioner_is_asked_by_annotations_written_once() -> None:
     assert annotations == {STORAGE_PROVISIONER: "example.com/p", BETA_STORAGE_PROVISIONER: "example.com/p"}
     assert at.writes == [("update", claim().key, "VB-97")]
     assert at.events[0] == ("Normal", "ExternalProvisioning", claim().key, (
-        "Waiting for a volume to be created either by the external provisioner 'example.com/p' or manually by the system "
-        "administrator. If volume creation is delayed, please verify that the provisioner is running and correctly "
-        "registered."))
+        "Waiting for a volume to be created either by the external provisioner 'example.com/p' or manually by the "
+        "system administrator. If volume creation is delayed, please verify that the provisioner is running and "
+        "correctly registered."))
     at.forget()
     at.sync("claims", claim())
     assert at.writes == []
@@ -542,8 +538,6 @@ def test_an_in_tree_failure_takes_the_selected_node_away() -> None:
     at.sync("claims", claim())
     assert only_event(at) == ("Warning", "ProvisioningFailed", 'Failed to get target node: nodes "gone" not found')
     assert SELECTED_NODE in at.claim("c").metadata.annotations
-    from simulator.testing.builders import make_node
-
     at.put(make_node("gone"))
     at.now += SECOND
     at.sync("claims", claim())
@@ -795,6 +789,19 @@ def test_the_first_resync_queues_everything_that_is_there() -> None:
     assert list(at.queue) == [("claims", claim().key), ("volumes", free("v").key)]
 
 
+@pytest.mark.rule("VB-23")
+def test_a_released_volume_takes_part_in_the_resync_again_when_its_claim_turns_up() -> None:
+    at = bench(make_volume("v", phase="Released", volumeMode="Block", claimRef=ref("c", "uid-c")))
+    at.drain()
+    assert not at.memory.unsettled
+    at.put(claim())
+    at.sync("claims", claim())
+    at.forget()
+    at.sync("resync", RESYNC)
+    at.drain()
+    assert at.reasons.count("VolumeMismatch") == 2
+
+
 @pytest.mark.rule("VB-25")
 def test_own_writes_are_known_before_the_watch_brings_them() -> None:
     at = bench(free("v"), claim("a"), claim("b"))
@@ -874,38 +881,51 @@ def test_the_memory_can_be_copied() -> None:
 
 NAMES = st.sampled_from(["a", "b", "c"])
 STEPS = st.one_of(
-    st.tuples(st.just("volume"), NAMES, st.sampled_from(["", "x"]), st.sampled_from(["1Gi", "2Gi"]),
-              st.sampled_from(["Retain", "Delete", "Recycle"]), st.sampled_from(["", "a", "b"])),
-    st.tuples(st.just("claim"), NAMES, st.sampled_from(["", "x", "p"]), st.sampled_from(["", "", "a", "b"])),
-    st.tuples(st.just("delete volume"), NAMES),
-    st.tuples(st.just("delete claim"), NAMES),
-    st.tuples(st.just("free volume"), NAMES),
-    st.tuples(st.just("forget uid"), NAMES),
+    st.tuples(st.just("volume"), NAMES, st.sampled_from(["x", "x", ""]), st.sampled_from(["1Gi", "2Gi"]),
+              st.sampled_from(["Retain", "Delete", "Recycle"]), st.sampled_from(["", "", "a", "b"])),
+    st.tuples(st.just("claim"), NAMES, st.sampled_from(["x", "x", "", "p"]), st.sampled_from(["", "", "a", "b"])),
+    st.tuples(st.sampled_from(["delete volume", "delete claim", "free volume", "forget uid", "lost"]), NAMES),
+    st.tuples(st.just("give"), NAMES, NAMES),
     st.tuples(st.just("policy"), NAMES, st.sampled_from(["Retain", "Delete"])),
     st.tuples(st.just("lag"), st.booleans()),
     st.tuples(st.just("conflict"), st.integers(0, 3)),
     st.tuples(st.sampled_from(["claims", "volumes"]), NAMES),
-    st.tuples(st.sampled_from(["drain", "resync"])),
+    st.tuples(st.sampled_from(["drain", "drain", "resync"])),
 )
+STARTS = st.sampled_from([
+    (),
+    (("volume", "a", "x", "1Gi", "Retain", ""), ("volume", "b", "x", "1Gi", "Delete", ""), ("drain",),
+     ("claim", "a", "x", ""), ("drain",)),
+    (("volume", "a", "x", "1Gi", "Retain", "b"), ("volume", "b", "", "2Gi", "Retain", ""), ("drain",),
+     ("claim", "a", "", ""), ("claim", "b", "x", "a"), ("drain",), ("resync",), ("drain",)),
+])
+HISTORIES = st.builds(lambda start, rest: [*start, *rest], STARTS, st.lists(STEPS, max_size=12))
 
 
 def act(at: Bench, step: tuple[Any, ...], uids: list[int]) -> None:
     """One thing that somebody does to the cluster, or that the controller does."""
     kind, *rest = step
-    volume = at.store.get(PersistentVolume, rest[0]) if kind in ("delete volume", "free volume", "forget uid", "policy") else None
+    volume = at.store.get(PersistentVolume, rest[0]) if rest and isinstance(rest[0], str) else None
+    mine = at.store.get(PersistentVolumeClaim, rest[0], "default") if rest and isinstance(rest[0], str) else None
     match kind:
-        case "volume" if at.store.get(PersistentVolume, rest[0]) is None:
+        case "volume" if volume is None:
             name, storage_class, capacity, policy, reserved_for = rest
             uids.append(0)
             spec = {"claimRef": ref(reserved_for)} if reserved_for else {}
-            at.put(with_meta(make_volume(name, capacity=capacity, storage_class=storage_class, phase="Pending", node="n",
-                                         persistentVolumeReclaimPolicy=policy, **spec), uid=f"v-{len(uids)}"))
-        case "claim" if at.store.get(PersistentVolumeClaim, rest[0], "default") is None:
+            made = make_volume(name, capacity=capacity, storage_class=storage_class, phase="Pending", node="n",
+                               persistentVolumeReclaimPolicy=policy, **spec)
+            at.put(with_meta(made, uid=f"v-{len(uids)}"))
+        case "claim" if mine is None:
             name, storage_class, volume_name = rest
             uids.append(0)
             at.put(claim(name, storage_class=storage_class, uid=f"c-{len(uids)}", volumeName=volume_name))
-        case "delete claim" if at.store.get(PersistentVolumeClaim, rest[0], "default") is not None:
-            at.remove(at.claim(rest[0]))
+        case "delete claim" if mine is not None:
+            at.remove(mine)
+        case "lost" if mine is not None:
+            at.store.put(evolve(mine, status=evolve(mine.status, phase="Lost")))
+        case "give" if volume is not None:
+            other = at.store.get(PersistentVolumeClaim, rest[1], "default")
+            at.edit(volume, claim_ref=reference_to(other) if other is not None else None)
         case "delete volume" if volume is not None:
             at.remove(volume)
         case "free volume" if volume is not None:
@@ -946,7 +966,7 @@ def quiet(at: Bench) -> None:
 
 @pytest.mark.rule("VB-23")
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-@given(steps=st.lists(STEPS, max_size=25))
+@given(steps=HISTORIES)
 def test_whoever_the_resync_leaves_out_would_have_done_nothing(steps: list[tuple[Any, ...]]) -> None:
     at = bench(make_class("x"), make_class("p", provisioner="example.com/p"))
     uids: list[int] = []
@@ -968,7 +988,7 @@ def test_whoever_the_resync_leaves_out_would_have_done_nothing(steps: list[tuple
 
 @pytest.mark.rule("VB-25")
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-@given(steps=st.lists(STEPS, max_size=25))
+@given(steps=HISTORIES)
 def test_in_the_end_both_ends_of_every_binding_agree(steps: list[tuple[Any, ...]]) -> None:
     at = bench(make_class("x"), make_class("p", provisioner="example.com/p"))
     uids: list[int] = []

@@ -48,7 +48,7 @@ FIELDS = {
     ),
     "in a part without effect": (
         SET + "  template:\n    spec:\n      containers:\n      - name: a\n        env:\n        - nmae: b\n",
-        'stdin:10: StatefulSet "web": unknown field "spec.template.spec.containers[0].env[0].nmae". Did you mean "name"?',
+        'stdin:10: StatefulSet "web": unknown field "spec.template.spec.containers[0].env[0].nmae". Did you mean "name',
     ),
     "in a kind that is not simulated": (
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: a}\nrules:\n- apiGroup: ['']\n",
@@ -277,7 +277,10 @@ def test_names_from_the_input_cannot_break_the_line() -> None:
 
 
 def test_the_line_of_any_field_can_be_found() -> None:
-    text = "# x\napiVersion: v1\nkind: List\nitems:\n- a: 1\n  b:\n    c:\n    - d\n    - e: 1\n      f: {g: 2}\n- {h: 1,\n   i: 2}\n"
+    text = (
+        "# x\napiVersion: v1\nkind: List\nitems:\n"
+        "- a: 1\n  b:\n    c:\n    - d\n    - e: 1\n      f: {g: 2}\n- {h: 1,\n   i: 2}\n"
+    )
     source = Source("stdin", text.encode())
     first = Origin("stdin", 5, ("items", 0), 2, source)
     second = Origin("stdin", 11, ("items", 1), 2, source)

@@ -71,7 +71,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(place for key, inner in steps for place in places(inner, (*path, key)))]
 
 
-@settings(max_examples=400)
+@settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_a_real_object_with_something_changed(data: st.DataObject) -> None:
     item = copy.deepcopy(data.draw(st.sampled_from(ITEMS)))

@@ -100,7 +100,8 @@ def test_fields_without_effect_are_named_once_with_their_number() -> None:
 def test_fields_without_effect_that_are_empty_or_set_by_the_server_are_not_named() -> None:
     text = (
         "apiVersion: v1\nkind: Pod\nmetadata: {name: a, selfLink: /x, managedFields: [{manager: x}]}\n"
-        "spec: {containers: [{name: c, command: [], env: null}], securityContext: {}}\nstatus: {hostIPs: [{ip: 1.2.3.4}]}\n"
+        "spec: {containers: [{name: c, command: [], env: null}], securityContext: {}}\n"
+        "status: {hostIPs: [{ip: 1.2.3.4}]}\n"
     )
     assert read(text).without_effect == ()
 
@@ -110,7 +111,8 @@ def test_a_clusters_dump_loads_with_its_state() -> None:
     objects = {str(loaded.obj.key): loaded.obj for loaded in manifests.objects}
     assert list(objects) == [
         "Namespace/default", "Node/node2", "StorageClass/local", "PersistentVolume/pv-node2",
-        "PersistentVolumeClaim/default/data-web-0", "StatefulSet/default/web", "ControllerRevision/default/web-6596ffb49b",
+        "PersistentVolumeClaim/default/data-web-0", "StatefulSet/default/web",
+        "ControllerRevision/default/web-6596ffb49b",
         "Pod/default/web-0", "Event/default/data-web-0.187a2b3c4d5e6f70", "Lease/kube-node-lease/node2",
     ]  # fmt: skip
     assert [one.kind for one in manifests.not_simulated] == ["Deployment", "ConfigMap", "VolumeSnapshot"]
@@ -206,7 +208,8 @@ def test_a_quantity_may_be_text_or_a_number(written: str, amount: str) -> None:
 def test_null_is_as_good_as_absent() -> None:
     text = (
         "apiVersion: v1\nkind: Node\nmetadata:\n  name: a\n  creationTimestamp: null\n  labels:\n"
-        "    node-role.kubernetes.io/worker:\n  annotations:\nspec:\nstatus: {capacity: {cpu: null, pods: 3}, conditions: ~}\n"
+        "    node-role.kubernetes.io/worker:\n  annotations:\nspec:\n"
+        "status: {capacity: {cpu: null, pods: 3}, conditions: ~}\n"
     )
     node = only(text)
     assert node.metadata.labels == {"node-role.kubernetes.io/worker": ""}

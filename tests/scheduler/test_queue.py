@@ -7,7 +7,8 @@ import pytest
 from simulator.api.core import Pod, PodSchedulingGate
 from simulator.api.meta import evolve, with_meta
 from simulator.scheduler.events import ADD, ASSIGNED_POD, DELETE, UPDATE, ClusterEvent
-from simulator.scheduler.queue import QueueConfig, QueuedPod, SchedulingQueue
+from simulator.scheduler.queue import SchedulingQueue
+from simulator.scheduler.records import QueueConfig, QueuedPod
 from simulator.testing.builders import make_pod, make_volume
 from simulator.units import SECOND, Micros
 

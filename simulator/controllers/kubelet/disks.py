@@ -211,8 +211,8 @@ def write_data(config: KubeletConfig, what: WriteData, view: View) -> Flow:
     if place.disk is not None:
         yield Tell(Remember(Stored(place.disk, what.name, datum)))
     else:
-        yield Tell(Remember(Scratched(pod.metadata.uid, place.volume, what.name, datum)))
         excess = _excess(memory, pod, place, grows)
+        yield Tell(Remember(Scratched(pod.metadata.uid, place.volume, what.name, datum)))
         if excess:
             yield from evict(pod, excess)
     if place.on_node:
