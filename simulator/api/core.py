@@ -437,7 +437,6 @@ class PodSpec(ApiStruct, frozen=True):
     ephemeral_containers: Inert = None
     hostname_override: Inert = None
     scheduling_group: Inert = None
-    workload_ref: Inert = None
 
 
 class ContainerStatus(ApiStruct, frozen=True):
@@ -516,6 +515,7 @@ class PodStatus(ApiStruct, frozen=True):
     allocated_resources: Inert = None
     resources: Inert = None
     extended_resource_claim_status: Inert = None
+    node_allocatable_resource_claim_statuses: Inert = None
 
 
 class Pod(Object, frozen=True):

@@ -21,7 +21,7 @@ _INITIALISMS = {"pod_ip": "podIP", "pod_ips": "podIPs", "host_ip": "hostIP", "ho
                 "provider_id": "providerID", "container_id": "containerID", "image_id": "imageID",
                 "external_id": "externalID", "load_balancer_ip": "loadBalancerIP", "machine_id": "machineID",
                 "system_uuid": "systemUUID", "boot_id": "bootID", "se_linux_mount": "seLinuxMount",
-                "gce_persistent_disk": "gcePersistentDisk"}
+                "scale_io": "scaleIO", "downward_api": "downwardAPI"}
 
 
 def camel(name: str) -> str:

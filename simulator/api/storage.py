@@ -55,6 +55,7 @@ class CSIDriverSpec(ApiStruct, frozen=True):
     se_linux_mount: Inert = None
     node_allocatable_update_period_seconds: Inert = None
     service_account_token_in_secrets: Inert = None
+    prevent_pod_scheduling_if_missing: Inert = None
 
 
 class CSIDriver(Object, frozen=True):

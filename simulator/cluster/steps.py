@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Runtime:
     """A component in a world: its memory, its cache and its queues."""
 
-    __slots__ = ("cache", "component", "memory", "pending_starts", "queues", "view")
+    __slots__ = ("cache", "component", "incarnation", "memory", "pending_starts", "queues", "view")
 
     def __init__(self, component: Component, world: World) -> None:
         self.component = component
+        self.incarnation = 0
         self.memory: Any = component.new_memory()
         self.cache = Cache()
         self.queues = {name: WorkQueue(workers) for name, workers in component.queues.items()}
@@ -34,10 +35,11 @@ class Runtime:
 class Task:
     """A flow under way: where it came from, and what it asked for last."""
 
-    __slots__ = ("deadline", "flow", "intent", "key", "queue", "runtime", "spawned", "view")
+    __slots__ = ("deadline", "flow", "incarnation", "intent", "key", "queue", "runtime", "spawned", "view")
 
     def __init__(self, runtime: Runtime, queue: str, key: Key, flow: Flow, view: CacheView, spawned: bool) -> None:
         self.runtime = runtime
+        self.incarnation = runtime.incarnation
         self.queue = queue
         self.key = key
         self.flow = flow

@@ -46,6 +46,7 @@ from simulator.flows import (
     UpdateStatus,
 )
 from simulator.units import Micros
+from simulator.workqueue import WorkQueue
 
 _VERBS: dict[type[Any], str] = {Create: "create", Update: "update", UpdateStatus: "update-status", Patch: "patch", Delete: "delete",
           Bind: "bind", Evict: "evict"}
@@ -105,9 +106,11 @@ class World:
         self._tell(self.runtimes[component], change)
 
     def restart(self, component: str) -> None:
-        """A component loses its memory and its delays, as after a crash; its caches are filled again (ND-31)."""
+        """A component loses its memory, its queues and what it was about to do; its caches are filled again (ND-31)."""
         runtime = self.runtimes[component]
+        runtime.incarnation += 1
         runtime.memory = runtime.component.new_memory()
+        runtime.queues = {name: WorkQueue(workers) for name, workers in runtime.component.queues.items()}
         for obj in [obj for kind in self.store.kinds() for obj in self.store.of_kind(kind).values()]:
             if obj.KIND in runtime.component.watches:
                 self._observe(runtime, Change(obj.key, None, obj))
@@ -175,12 +178,18 @@ class World:
 
     def _start(self, runtime: Runtime, queue: str) -> None:
         runtime.pending_starts[queue] -= 1
+        if not runtime.queues[queue].ready:  # the component was restarted meanwhile
+            self.in_flight -= 1
+            return
         key = runtime.queues[queue].get()
         flow = runtime.component.sync(queue, key, runtime.view)
         self._advance(Task(runtime, queue, key, flow, runtime.view, spawned=False), None)
         self.in_flight -= 1
 
     def _resume(self, task: Task) -> None:
+        if task.incarnation != task.runtime.incarnation:  # died with its component; what it wrote stays
+            self.in_flight -= 1
+            return
         intent = task.intent
         match intent:
             case Poll():

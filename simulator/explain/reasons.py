@@ -134,20 +134,20 @@ ALIKE: Final = 3
 def render(found: Sequence[Reason], width: int = 100) -> list[str]:
     """Reasons as wrapped lines, details indented; a cause that stands above is not repeated, nor are many alike."""
     said = {(reason.subject, reason.text) for reason in found}
+    shapes: dict[str, list[Reason]] = {}
+    for reason in found:
+        shapes.setdefault(_shape(reason), []).append(reason)
+    summed_up = {shape for shape, alike in shapes.items() if len(alike) > ALIKE + 1}
+    told = dict.fromkeys(shapes, 0)
     lines: list[str] = []
-    shapes: dict[str, int] = {}
     for reason in found:
         shape = _shape(reason)
-        shapes[shape] = shapes.get(shape, 0) + 1
-    told: dict[str, int] = {}
-    for reason in found:
-        shape = _shape(reason)
-        told[shape] = told.get(shape, 0) + 1
-        many = shapes[shape] > ALIKE + 1
-        if many and told[shape] == ALIKE + 1:
-            lines.append(f"… and {shapes[shape] - ALIKE} more {reason.subject.kind}s in the same way")
-        if not many or told[shape] <= ALIKE:
+        told[shape] += 1
+        if shape not in summed_up or told[shape] <= ALIKE:
             lines.extend(_rendered(reason, 0, width, said))
+        elif told[shape] == ALIKE + 1:
+            names = listing(short(each.subject) for each in shapes[shape][ALIKE:])
+            lines.extend(_rendered(Reason(reason.subject, f"{names}: in the same way"), 0, width, said))
     return lines
 
 

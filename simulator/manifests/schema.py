@@ -242,15 +242,17 @@ class Node:
     def examine(self, value: dict[str, Any], path: FieldPath, findings: Findings) -> dict[str, Any]:
         """The mapping as our struct wants it, without nulls; every problem goes into the findings."""
         settled: dict[str, Any] = {}
+        is_complete = True
         for key, item in value.items():
             field = self.field(key)
             if field is None:
+                is_complete = False
                 findings.problems.append(Problem((*path, key), words.unknown_field(self, key, path)))
             elif item is not None:
                 settled[key] = field.examine(item, (*path, key), findings)
                 if field.is_counted and item not in _NOTHING:
                     findings.inert.append(field.name)
-        if self.struct is not None:
+        if self.struct is not None and is_complete:  # a field with a typing error is not missing as well
             for name in required_of(self.struct):
                 if name not in settled:
                     findings.problems.append(Problem(path, words.required((*path, name))))

@@ -144,7 +144,7 @@ def _document(event: Any, get: Callable[[], Any], plain: _Plain, keys: _Keys) ->
                     anchors[event.anchor] = _UNFINISHED
                 stack.append((container, key, event.anchor, inherited))
                 if kind is MappingStartEvent:
-                    if depth == 2 and items is not None:
+                    if items is not None and depth <= 2:
                         item_lines.append(event.start_mark.line + 1)
                     container, items = {}, None
                 else:

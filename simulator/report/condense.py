@@ -9,6 +9,7 @@ from msgspec import Struct
 from simulator.explain.words import listing, short
 from simulator.report.happenings import Happening
 from simulator.report.times import clock
+from simulator.report.wording import kind_count
 from simulator.units import Micros
 
 LONG = 40
@@ -52,8 +53,9 @@ def condense(told: Sequence[Happening], most: int = LONG) -> list[Line]:
         elif each is alike[0]:
             names = dict.fromkeys(short(one.subject) for one in alike)
             times = f" ({len(alike)} times)" if len(names) < len(alike) else ""
-            text = f"{len(names)} {each.subject.kind}s {each.what}{times}: {listing(names)}" if len(names) > 1 else \
-                f"{each.text}{times}"
+            text = f"{each.text}{times}"
+            if len(names) > 1:
+                text = f"{kind_count(each.subject.kind, len(names))} {each.what}{times}: {listing(names)}"
             lines.append(Line(each.time, alike[-1].time, text))
     if len(lines) > most:
         half = most // 2

@@ -42,7 +42,7 @@ def run_data(log: Log) -> dict[str, Any]:
                      for each in happenings(log)],
         "reasons": [reason.plain() for reason in explain(evidence)],
         "leftOver": [reason.plain() for reason in leftovers(evidence)],
-        "notes": {key: list(head.get(key, ())) for key in ("assumed", "notSimulated", "withoutEffect", "warnings")},
+        "notes": {key: list(head.get(key, ())) for key in ("assumed", "held", "notSimulated", "withoutEffect", "warnings")},
     }
 
 

@@ -10,7 +10,9 @@ from msgspec import Struct
 from simulator.api.apps import StatefulSet
 from simulator.api.core import Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object
-from simulator.binding.names import PROVISIONED_BY
+from simulator.api.storage import StorageClass
+from simulator.binding.names import DEFAULT_CLASS, PROVISIONED_BY
+from simulator.binding.reference import class_of
 from simulator.eventlog import Log, LogEntry
 from simulator.explain.words import listing, place, short
 from simulator.report.state import State, changes
@@ -131,7 +133,8 @@ class _Teller:
         if not self._given:
             return
         given, self._given = self._given, {}
-        parts = [kind_count(kind, len(found)) for kind, found in given.items() if kind in GIVEN and found]
+        parts = [kind_count(kind, len(found)) for kind, found in given.items()
+                 if kind in GIVEN and kind != "StatefulSet" and found]
         sets = [f"{named(obj)} {set_wants(obj)}" for obj in given.get("StatefulSet", ())
                 if isinstance(obj, StatefulSet)]
         text = "; ".join(part for part in (", ".join(parts), listing(sets, 3)) if part)
@@ -145,7 +148,7 @@ class _Teller:
         for entry, words in actions:
             detail = entry.detail or {}
             action = detail.get("action", "")
-            if detail.get("refused"):
+            if detail.get("refused") and action.partition(" ")[0] not in ("write", "read"):
                 text = f"kubectl {action} {words} is refused: {detail['refused']}"
                 yield Happening(entry.time, entry.key, "refused", text)
             elif action.partition(" ")[0] not in _TOLD_OTHERWISE:
@@ -206,7 +209,7 @@ class _Teller:
         noun = "claim" if len(new or found) == 1 else "claims"
         if new:
             again = f"; {listing(found)} there already" if found else ""
-            return f"{short(pod)} created, with its {noun} {listing(new)}{again}"
+            return f"{short(pod)} created, with its {noun} {listing(new)}{self._class_of(pod, new)}{again}"
         return f"{short(pod)} created" + (f", finds its {noun} {listing(found)}" if found else "")
 
     # --- notes and events -------------------------------------------------------------------------------------------
@@ -218,13 +221,26 @@ class _Teller:
             return None
         return Happening(entry.time, entry.key, NOT_SCHEDULED, f"{short(entry.key)} is not scheduled: {message}")
 
+    def _class_of(self, pod: Pod, claims: Sequence[str]) -> str:
+        """The class of new claims, if they share one and it exists, and whether it is the default."""
+        found = [self.state.get(PersistentVolumeClaim, name, pod.namespace) for name in claims]
+        classes = dict.fromkeys(class_of(claim) for claim in found if claim is not None)
+        known = self.state.get(StorageClass, next(iter(classes), ""))
+        if len(classes) != 1 or known is None:
+            return ""
+        is_default = any(known.metadata.annotations.get(name) == "true" for name in DEFAULT_CLASS)
+        return f" (default class {known.name})" if is_default else f" (class {known.name})"
+
     def _event(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
         reason = detail["reason"]
         if reason in _SAID_BY_OBJECTS or (detail["type"] != "Warning" and reason not in _TELLING):
             return None
         if not self._once("event", entry.key, reason, detail["message"]):
             return None
-        return Happening(entry.time, entry.key, reason, f"{short(entry.key)}: {reason}: {detail['message']}")
+        text = f"{short(entry.key)}: {reason}: {detail['message']}"
+        if reason == "ExternalProvisioning":
+            text = f"{short(entry.key)} waits for the provisioner {_quoted(detail['message'])}"
+        return Happening(entry.time, entry.key, reason, text)
 
     def _kubelet(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
         name = entry.key.name
@@ -246,6 +262,13 @@ class _Teller:
                          f"{detail.get('volume')}: {found}")
 
 
+def _quoted(message: str) -> str:
+    """What stands in single quotes in a message; the message itself if nothing does."""
+    _, opened, rest = message.partition("'")
+    inner, closed, _ = rest.partition("'")
+    return inner if opened and closed else message
+
+
 def _targets(actions: Sequence[tuple[LogEntry, str]]) -> str:
     """What one action is done to: an object of a kind by name, several by number."""
     kinds: dict[str, list[str]] = {}
@@ -256,7 +279,7 @@ def _targets(actions: Sequence[tuple[LogEntry, str]]) -> str:
 
 _KINDS: Final = frozenset(GIVEN) | {"Namespace"}
 _TELLING: Final = frozenset(
-    {"FailedBinding", "ExternalProvisioning", "Preempted", "TaintManagerEviction", "VolumeDelete"}
+    {"FailedBinding", "ExternalProvisioning", "Preempted", "VolumeDelete"}
 )
 """Events of type Normal that are worth telling."""
 _SAID_BY_OBJECTS: Final = frozenset({"FailedScheduling", "VolumeFailedDelete", "NodeNotReady"})

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
 
+from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Object
 from simulator.eventlog import Log
 from simulator.explain.evidence import gather
@@ -21,7 +22,7 @@ WIDTH: Final = 100
 """Columns of text that is not for a terminal."""
 ROWS: Final = 20
 """So many rows of a table are shown."""
-_NOTES: Final = {"assumed": "Assumed", "notSimulated": "Not simulated",
+_NOTES: Final = {"assumed": "Assumed", "held": "Kept, but not made again", "notSimulated": "Not simulated",
                  "withoutEffect": "Without effect on the simulation", "warnings": "Warnings"}
 """Lists of the log's header, and what they are called."""
 _TABLES: Final = (("sts", "StatefulSet", ""), ("pods", "Pod", "wide"), ("pvc", "PersistentVolumeClaim", ""),
@@ -108,9 +109,22 @@ def _tables(state: State) -> Iterator[tuple[str, list[str]]]:
 
 
 def _rows(objects: Sequence[Object], kind: str, query: Query, state: State) -> list[str]:
-    shown = objects if len(objects) <= ROWS + 1 else objects[:ROWS]
+    """A table; of a long one the rows that tell more than that all is well."""
+    shown = list(objects)
+    if len(objects) > ROWS + 1:
+        telling = {obj.key for obj in sorted(objects, key=_is_well)[:ROWS]}
+        shown = [obj for obj in objects if obj.key in telling]
     lines = table([header(kind, query), *(row(obj, state.time, query) for obj in shown)])
     return [*lines, f"… and {len(objects) - ROWS} more"] if len(shown) < len(objects) else lines
+
+
+def _is_well(obj: Object) -> bool:
+    """Whether an object is in the state that most others are in: nothing is to be learned from its row."""
+    if isinstance(obj, Pod):
+        return obj.is_ready
+    if isinstance(obj, PersistentVolumeClaim):
+        return obj.status.phase == "Bound" and not obj.metadata.is_terminating
+    return isinstance(obj, PersistentVolume) and obj.status.phase == "Available"
 
 
 def _verdict(log: Log, width: int) -> list[str]:

@@ -7,7 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from simulator.api.core import PersistentVolume
+from simulator.api.core import Node, PersistentVolume, Pod
+from simulator.api.kinds import KINDS
+from simulator.cluster.admission.nodes import node_defaults
 from simulator.scenario.initial import Initial
 from simulator.scenario.load import Scenario
 from simulator.version import __version__
@@ -20,16 +22,44 @@ def header_of(scenario: Scenario, seed: int, ties: str) -> dict[str, Any]:
         "bindsim": __version__,
         "scenario": scenario.name,
         "title": scenario.spec.title,
+        "epoch": initial.epoch,
         "parameters": dict(scenario.parameters),
         "seed": seed,
         "ties": ties,
         "inputs": [{"file": source, "sha256": sha256(Path(source).read_bytes()).hexdigest()}
                    for source in initial.files if Path(source).is_file()],
         "origins": {str(item.obj.key): str(item.origin) for item in initial.objects},
+        "assumed": list(_assumed(initial)),
+        "held": list(_held(initial)),
         "notSimulated": [f"{item.kind}/{item.name} ({item.origin})" for item in initial.not_simulated],
         "withoutEffect": [f"{item.field} ({item.count}x, first at {item.origin})" for item in initial.without_effect],
         "warnings": [*initial.warnings, *_dangling(initial)],
     }
+
+
+def _assumed(initial: Initial) -> Iterator[str]:
+    """What manifests do not say of their nodes, grouped by what was assumed."""
+    groups: dict[str, list[str]] = {}
+    for item in initial.objects:
+        if isinstance(item.obj, Node):
+            _, assumed = node_defaults(item.obj, label=not item.obj.metadata.uid)
+            if assumed:
+                groups.setdefault("; ".join(assumed), []).append(item.obj.metadata.name)
+    for what, nodes in groups.items():
+        names = ", ".join(nodes) if len(nodes) <= 8 else f"{len(nodes)} nodes"
+        yield f"{names}: {what.replace(nodes[0], 'NAME') if len(nodes) > 1 else what}"
+
+
+def _held(initial: Initial) -> Iterator[str]:
+    """Pods of controllers that are not simulated: they keep their place, and nobody makes them again."""
+    counts: dict[str, int] = {}
+    for item in initial.objects:
+        owner = item.obj.metadata.controller
+        if isinstance(item.obj, Pod) and owner is not None and owner.kind not in KINDS:
+            counts[owner.kind] = counts.get(owner.kind, 0) + 1
+    for kind, count in counts.items():
+        pods = "1 pod" if count == 1 else f"{count} pods"
+        yield f"{pods} of kind {kind}: kept where they are, and not made again"
 
 
 def _dangling(initial: Initial) -> Iterator[str]:

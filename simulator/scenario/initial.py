@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
+from io import StringIO
 from typing import Any, TextIO
 
 from msgspec import Struct
@@ -11,8 +13,9 @@ from simulator.api.core import Node
 from simulator.api.meta import Key, evolve, with_meta
 from simulator.errors import ManifestError
 from simulator.manifests.load import Manifests, load
-from simulator.manifests.loader import Loaded, NotSimulated, WithoutEffect, parse_object
+from simulator.manifests.loader import Loaded, Loader, NotSimulated, WithoutEffect, parse_object
 from simulator.manifests.origin import Origin
+from simulator.manifests.times import EPOCH, format_time
 
 
 class Initial(Struct, frozen=True):
@@ -21,6 +24,7 @@ class Initial(Struct, frozen=True):
     Attributes
     ----------
     files : the files and folders that were read.
+    epoch : the point in time at which the run begins.
     """
 
     objects: tuple[Loaded, ...] = ()
@@ -28,6 +32,7 @@ class Initial(Struct, frozen=True):
     without_effect: tuple[WithoutEffect, ...] = ()
     warnings: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    epoch: str = EPOCH
 
     @property
     def open_nodes(self) -> list[str]:
@@ -49,7 +54,17 @@ def from_sources(sources: Sequence[str], stdin: TextIO | None = None, namespace:
     ManifestError
         One line for each error.
     """
-    return _placed(load(sources, stdin), namespace, tuple(source for source in sources if source != "-"))
+    files = tuple(source for source in sources if source != "-")
+    if len(files) < len(sources):
+        stdin = StringIO((stdin if stdin is not None else sys.stdin).read())
+    manifests = load(sources, stdin)
+    if manifests.newest is None or manifests.newest <= 0:
+        return _placed(manifests, namespace, files)
+    # A dump of a cluster: the run begins at the latest moment that it tells of, so that all of it is in the past.
+    epoch = format_time(manifests.newest)
+    if stdin is not None:
+        stdin.seek(0)
+    return evolve(_placed(load(sources, stdin, epoch), namespace, files), epoch=epoch)
 
 
 def from_plain(objects: Iterable[dict[str, Any]], origin: Origin, namespace: str = "default") -> Initial:
@@ -60,11 +75,13 @@ def from_plain(objects: Iterable[dict[str, Any]], origin: Origin, namespace: str
     ManifestError
         One line for each error.
     """
-    taken = [parse_object(raw, origin) for raw in objects]
+    loader = Loader()
+    taken = [parse_object(raw, origin, loader) for raw in objects]
     return _placed(
         Manifests(
             objects=tuple(item for item in taken if isinstance(item, Loaded)),
             not_simulated=tuple(item for item in taken if isinstance(item, NotSimulated)),
+            without_effect=loader.without_effect,
         ),
         namespace,
         (),
@@ -107,4 +124,5 @@ def together(parts: Sequence[Initial]) -> Initial:
         tuple(effects.values()),
         tuple(warning for part in parts for warning in part.warnings),
         tuple(file for part in parts for file in part.files),
+        max(part.epoch for part in parts),
     )

@@ -20,6 +20,7 @@ from simulator.api.core import (
 )
 from simulator.api.meta import Key, Object, evolve, with_meta
 from simulator.choices import Seeded
+from simulator.cluster.admission.defaults import with_defaults
 from simulator.cluster.component import Component
 from simulator.cluster.world import World
 from simulator.controllers import node_lifecycle, pod_gc
@@ -78,7 +79,8 @@ class Cluster:
     # --- what others do ---------------------------------------------------------------------------------------------
 
     def put(self, obj: T) -> T:
-        """Store an object as it is."""
+        """Store an object as it is, missing API defaults filled in."""
+        obj = with_defaults(obj)
         if not obj.metadata.uid:
             obj = with_meta(obj, uid=self.world.store.new_uid())
         return self.world.store.put(obj)

@@ -32,7 +32,7 @@ def test_growing_a_claim_is_left_to_somebody_else_and_said_once() -> None:
     at.put(asking(at.claim("c"), "20Gi"))
     at.drain()
     assert at.events == [
-        ("Normal", "ExternalExpanding", volume.key and at.claim("c").key,
+        ("Normal", "ExternalExpanding", at.claim("c").key,
          "waiting for an external controller to expand this PVC")]
     at.put(at.claim("c"))
     assert not at.queue

@@ -137,8 +137,8 @@ def test_a_volume_in_use_is_not_recycled() -> None:
     at = after(plain("Recycle", {"nfs": {"server": "s"}}), make_pod("user", claims=("gone",)),
                evolve(ended, status=evolve(ended.status, phase="Failed")))
     assert at.volume("v").status.phase == "Released"
-    assert at.events == [
-        ("Normal", "VolumeFailedRecycle", at.volume("v").key, "Volume is used by pods: default/user")]
+    assert set(at.events) == {
+        ("Normal", "VolumeFailedRecycle", at.volume("v").key, "Volume is used by pods: default/user")}
     at.put(make_claim("gone", uid="uid-again"))  # then the pod uses another volume
     settle(at)
     assert "VolumeRecycled" in at.reasons

@@ -109,6 +109,10 @@ FIELDS = {
         VOLUME + "spec:\n  accessModes:\n  -\n",
         "spec.accessModes has an element without a value.",
     ),
+    "a required part with a typing error": (
+        "apiVersion: v1\nkind: Node\nmetadata: {name: a}\nspec:\n  taints:\n  - {effect: NoSchedule, keys: a}\n",
+        'stdin:6: Node "a": unknown field "spec.taints[0].keys". Did you mean "key"?',
+    ),
     "a missing part": (
         "apiVersion: v1\nkind: Node\nmetadata: {name: a}\nspec:\n  taints:\n  - effect: NoSchedule\n",
         'stdin:6: Node "a": spec.taints[0].key: Required value. Add it.',

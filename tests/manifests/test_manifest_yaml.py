@@ -65,7 +65,7 @@ def test_a_clusters_dump_reads_as_pyyaml_reads_it(parser: None) -> None:
 
 def test_documents_know_their_first_line_and_lists_the_lines_of_their_items(parser: None) -> None:
     text = "# first\n---\na: 1\n---\n# nothing\n---\nitems:\n- a: 1\n  b: 2\n- c: {d: 1}\n...\n---\n- x: 1\n"
-    assert [(parsed.line, parsed.item_lines) for parsed in read_yaml(text)] == [(3, []), (7, [8, 10]), (13, [])]
+    assert [(parsed.line, parsed.item_lines) for parsed in read_yaml(text)] == [(3, []), (7, [8, 10]), (13, [13])]
 
 
 def test_aliases_and_merge_keys_are_followed(parser: None) -> None:
