@@ -1,4 +1,4 @@
-"""The expand controller: for storage that Kubernetes cannot grow itself it only says that somebody else should (VB-180)."""
+"""The expand controller: of storage that Kubernetes cannot grow itself it only says that somebody else should."""
 
 from __future__ import annotations
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
-from typing import Final
+from typing import Final, Protocol
 
-from simulator.comparison import Row
 from simulator.report.tables import table
 from simulator.units import SECOND, Micros
 
@@ -14,20 +13,50 @@ _Z: Final = 1.959963984540054
 """Of a normal distribution, 95 % lie within so many standard deviations."""
 
 
+class Outcome(Protocol):
+    """How one run ended, and when its last object changed."""
+
+    @property
+    def verdict(self) -> str:
+        """Converged, stuck or no verdict."""
+
+    @property
+    def time(self) -> Micros:
+        """When everything was as it stayed."""
+
+
+class Row(Protocol):
+    """One setting, and how its runs ended."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Parameters and their values."""
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """One for each run."""
+
+    def count(self, verdict: str) -> int:
+        """How many runs ended so."""
+
+
 def compare_table(rows: Sequence[Row]) -> list[str]:
     """How the runs of each setting ended, with the share of stuck ones and Wilson's 95 % interval around it."""
     keys = list(dict.fromkeys(key for row in rows for key in row.settings))
-    lines = [[*(key.upper() for key in keys), "RUNS", "CONVERGED", "STUCK", "NO VERDICT", "STUCK %", "95 % INTERVAL",
-              "MEDIAN TIME TO READY"]]
+    lines = [[*keys, "RUNS", "CONVERGED", "STUCK", "NO VERDICT", "STUCK, 95 % INTERVAL", "MEDIAN TIME TO READY"]]
     for row in rows:
-        runs, stuck = len(row.outcomes), row.count("stuck")
-        low, high = wilson(stuck, runs)
-        share = f"{100 * stuck / runs:.1f}" if runs else "-"
+        runs = len(row.outcomes)
+        low, high = wilson(row.count("stuck"), runs)
         lines.append([
-            *(row.settings.get(key, "") for key in keys), str(runs), str(row.count("converged")), str(stuck),
-            str(row.count("no verdict")), share, f"{100 * low:.1f} to {100 * high:.1f}", _seconds(median_ready(row)),
+            *(row.settings.get(key, "") for key in keys), str(runs),
+            *(_share(row.count(verdict), runs) for verdict in ("converged", "stuck", "no verdict")),
+            f"{100 * low:.1f} % to {100 * high:.1f} %", _seconds(median_ready(row)),
         ])
     return table(lines)
+
+
+def _share(number: int, runs: int) -> str:
+    return f"{number} ({100 * number / runs:.1f} %)" if runs else "0"
 
 
 def median_ready(row: Row) -> Micros | None:

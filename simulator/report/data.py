@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulator.api.core import PersistentVolumeClaim, Pod
-from simulator.comparison import Row
 from simulator.eventlog import Log
 from simulator.explain.evidence import gather
 from simulator.explain.reasons import explain, leftovers
-from simulator.report.compare import median_ready, wilson
+from simulator.report.compare import Row, median_ready, wilson
 from simulator.report.happenings import happenings
-from simulator.report.text import verdict_of
+from simulator.report.text import NOTES, verdict_of
 from simulator.version import __version__
 
 API_VERSION = "bindsim/v1"
@@ -42,7 +41,7 @@ def run_data(log: Log) -> dict[str, Any]:
                      for each in happenings(log)],
         "reasons": [reason.plain() for reason in explain(evidence)],
         "leftOver": [reason.plain() for reason in leftovers(evidence)],
-        "notes": {key: list(head.get(key, ())) for key in ("assumed", "held", "notSimulated", "withoutEffect", "warnings")},
+        "notes": {key: list(head.get(key, ())) for key in NOTES},
     }
 
 
@@ -57,7 +56,7 @@ def compare_result(rows: Sequence[Row], seeds: Sequence[int]) -> str:
 def _row(row: Row) -> dict[str, Any]:
     runs, stuck = len(row.outcomes), row.count("stuck")
     return {
-        "settings": row.settings, "runs": runs, "converged": row.count("converged"), "stuck": stuck,
+        "settings": dict(row.settings), "runs": runs, "converged": row.count("converged"), "stuck": stuck,
         "noVerdict": row.count("no verdict"), "stuckShare": stuck / runs if runs else None,
         "stuckInterval95": list(wilson(stuck, runs)), "medianTimeToReady": median_ready(row),
     }

@@ -22,7 +22,7 @@ WIDTH: Final = 100
 """Columns of text that is not for a terminal."""
 ROWS: Final = 20
 """So many rows of a table are shown."""
-_NOTES: Final = {"assumed": "Assumed", "held": "Kept, but not made again", "notSimulated": "Not simulated",
+NOTES: Final = {"assumed": "Assumed", "held": "Kept, but not made again", "notSimulated": "Not simulated",
                  "withoutEffect": "Without effect on the simulation", "warnings": "Warnings"}
 """Lists of the log's header, and what they are called."""
 _TABLES: Final = (("sts", "StatefulSet", ""), ("pods", "Pod", "wide"), ("pvc", "PersistentVolumeClaim", ""),
@@ -146,7 +146,7 @@ def verdict_of(log: Log) -> Mapping[str, Any] | None:
 
 
 def _notes(head: Mapping[str, Any], width: int) -> Iterator[list[str]]:
-    for key, title in _NOTES.items():
+    for key, title in NOTES.items():
         lines = head.get(key) or ()
         if lines:
             wrapped = [part for line in lines for part in textwrap.wrap(line, width - 2, subsequent_indent="  ",

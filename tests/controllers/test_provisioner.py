@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulator.api.core import Condition, Node, PersistentVolume, PersistentVolumeClaim
-from simulator.api.meta import Key, Object, decode, evolve, with_annotations, with_meta
+from simulator.api.meta import Object, evolve, with_annotations, with_meta
 from simulator.api.storage import StorageClass
 from simulator.binding.names import (
     BETA_STORAGE_PROVISIONER,
@@ -67,7 +67,8 @@ def test_a_volume_is_made_for_a_claim_that_asks_and_the_claim_is_not_touched() -
     spec = volume.spec
     assert spec.claim_ref is not None
     assert (spec.claim_ref.namespace, spec.claim_ref.name, spec.claim_ref.uid) == ("default", "c", "uid-c")
-    assert (spec.storage_class_name, spec.persistent_volume_reclaim_policy, spec.mount_options) == ("x", "Retain", ["ro"])
+    assert (spec.storage_class_name, spec.persistent_volume_reclaim_policy) == ("x", "Retain")
+    assert spec.mount_options == ["ro"]
     assert (spec.access_modes, spec.volume_mode) == (("ReadWriteMany",), "Block")
     assert spec.capacity == {"storage": quantity("3Gi")}
     assert spec.node_affinity is None
@@ -361,7 +362,8 @@ def test_a_released_volume_is_deleted_and_then_its_finalizer_goes() -> None:
 @pytest.mark.rule("VB-110")
 @pytest.mark.parametrize("volume", [
     released("Retain"), evolve(released(), status=evolve(released().status, phase="Bound")),
-    with_annotations(released(), {PROVISIONED_BY: None}), with_annotations(released(), {PROVISIONED_BY: "kubernetes.io/x"}),
+    with_annotations(released(), {PROVISIONED_BY: None}),
+    with_annotations(released(), {PROVISIONED_BY: "kubernetes.io/x"}),
 ], ids=["Retain", "not released", "not provisioned", "in-tree"])
 def test_other_volumes_are_left_alone(volume: PersistentVolume) -> None:
     at = bench(None, volume)
@@ -430,7 +432,7 @@ def storage_class(mode: str) -> StorageClass:
 @pytest.mark.rule("VB-98")
 def test_the_six_steps_of_dynamic_provisioning_in_their_order() -> None:
     pair = Pair(LOCAL, storage_class(WFFC), *NODES, make_claim("c", storage_class="x", uid="uid-c"))
-    assert pair.bound.reasons == ["WaitForFirstConsumer"]
+    assert set(pair.bound.reasons) == {"WaitForFirstConsumer"}
     pair.made.put(with_annotations(pair.made.claim("c"), {SELECTED_NODE: "n2"}))
     pair.work()
     claim = pair.made.claim("c")
@@ -461,8 +463,3 @@ def test_a_volume_that_comes_too_late_is_deleted_again() -> None:
     pair.made.put(with_annotations(late, {PROVISIONED_BY: P}))
     pair.work()
     assert [volume.name for volume in pair.made.store.list(PersistentVolume)] == ["static"]
-
-
-def test_a_driver_can_be_read_from_plain_data() -> None:
-    assert decode({"topology": HOSTNAME, "full_on": ["n1"]}, StorageDriver).full_on == frozenset({"n1"})
-    assert Key("a", "", "b") == Key("a", "", "b")
