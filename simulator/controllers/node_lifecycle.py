@@ -81,6 +81,10 @@ class GridBegins(Struct, frozen=True):
     """Passes lie on a grid that begins now."""
 
 
+class Begun(Struct, frozen=True):
+    """The controller has seen its first node; what is created from now on is news."""
+
+
 class Passed(Struct, frozen=True):
     """A pass is over: these suspects were looked at, these have to be once more, these nodes wait for their taint."""
 
@@ -105,6 +109,7 @@ class Memory:
 
     Attributes
     ----------
+    began : when the controller saw its first node; None before.
     grid : a moment of the 5 s grid; None before the first pass.
     suspects : nodes to look at in the next pass.
     silent : node → last renewal of its lease.
@@ -113,9 +118,10 @@ class Memory:
     queue : nodes that wait for a NoExecute taint, and their zones, oldest first.
     """
 
-    __slots__ = ("grid", "queue", "seen", "silent", "suspects", "zones")
+    __slots__ = ("began", "grid", "queue", "seen", "silent", "suspects", "zones")
 
     def __init__(self) -> None:
+        self.began: Micros | None = None
         self.grid: Micros | None = None
         self.suspects: dict[str, None] = {}
         self.silent: dict[str, Micros] = {}
@@ -126,7 +132,7 @@ class Memory:
     def copy(self) -> Memory:
         """A copy; all values are frozen and shared."""
         twin = Memory()
-        twin.grid = self.grid
+        twin.began, twin.grid = self.began, self.grid
         for name in ("suspects", "silent", "seen", "zones", "queue"):
             setattr(twin, name, dict(getattr(self, name)))
         return twin
@@ -200,6 +206,8 @@ class NodeLifecycle:
                     memory.silent[what.node] = what.since
             case GridBegins():
                 memory.grid = now
+            case Begun():
+                memory.began = now
             case Passed():
                 _remember_pass(memory, what, now)
             case Tainted():
@@ -233,7 +241,10 @@ def _observe_node(change: Change, view: View) -> list[Told]:
         text = f"Node {name} event: Removing Node {name} from Controller"
         return [*told, Emit(change.key, "Normal", "RemovingNode", text, SOURCE)]
     told = []
-    if old is None and (new.metadata.creation_timestamp or 0) > 0:
+    began: Micros | None = view.memory.began
+    if began is None:
+        told.append(Remember(Begun()))
+    elif old is None and (new.metadata.creation_timestamp or 0) >= began:
         text = f"Node {name} event: Registered Node {name} in Controller"
         told.append(Emit(change.key, "Normal", "RegisteredNode", text, SOURCE))
     if any(mirrored(new)):

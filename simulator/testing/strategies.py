@@ -212,14 +212,15 @@ _CLAIM, _POD, _SET, _NODE, _VOLUME = "PersistentVolumeClaim", "Pod", "StatefulSe
 def small_volumes(odd: bool = True) -> st.SearchStrategy[SmallVolume]:
     """Volumes: mostly plain ones of two sizes; odd ones have another class, mode, policy or label."""
     plain = st.builds(SmallVolume, size=st.sampled_from(("10Gi", "5Gi")))
-    return plain | _ODD_VOLUMES if odd else plain
+    return st.one_of(plain, plain, plain, _ODD_VOLUMES) if odd else plain
 
 
 @st.composite
 def small_nodes(draw: st.DrawFn, odd: bool = True, max_volumes: int = 3) -> SmallNode:
-    """Machines with up to `max_volumes` volumes; one in four is closed to ordinary pods."""
-    volumes = draw(st.lists(small_volumes(odd), max_size=max_volumes))
-    closed = draw(st.sampled_from((OPEN,) * 6 + (CORDONED, TAINTED)))
+    """Machines with up to `max_volumes` volumes; one in five is closed to ordinary pods."""
+    count = draw(st.integers(0, max_volumes))
+    volumes = draw(st.lists(small_volumes(odd), min_size=count, max_size=count))
+    closed = draw(st.sampled_from((OPEN,) * 8 + (CORDONED, TAINTED)))
     return SmallNode(volumes=tuple(volumes), closed=closed)
 
 
@@ -231,9 +232,9 @@ def small_sets(draw: st.DrawFn, name: str = "web", odd: bool = True) -> SmallSet
         name=name,
         replicas=draw(st.integers(1, 3)),
         templates=draw(st.sampled_from((("data",), ("data",), ("data", "wal")))),
-        size=draw(st.sampled_from(("1Gi", "7Gi"))),
-        storage_class=draw(st.sampled_from((LOCAL,) * 5 + ("",))) if odd else LOCAL,
-        disk=draw(st.sampled_from(("",) * 5 + ("ssd",))) if odd else "",
+        size=draw(st.sampled_from(("1Gi", "1Gi", "7Gi"))),
+        storage_class=draw(st.sampled_from((LOCAL,) * 9 + ("",))) if odd else LOCAL,
+        disk=draw(st.sampled_from(("",) * 9 + ("ssd",))) if odd else "",
         apart=draw(st.booleans()),
         parallel=draw(st.booleans()),
         tolerates=draw(st.booleans()) if odd else False,
@@ -279,7 +280,8 @@ def small_clusters(
     odd : also volumes and claims of other classes, modes, sizes and labels, retention policies and late caches.
     provisioned : also classes with a dynamic provisioner.
     """
-    nodes = tuple(draw(st.lists(small_nodes(odd), min_size=1, max_size=max_nodes)))
+    count = draw(st.integers(1, max_nodes))
+    nodes = tuple(draw(st.lists(small_nodes(odd), min_size=count, max_size=count)))
     names = ("web",) if draw(st.sampled_from((True, True, False))) else ("web", "db")
     sets = tuple(draw(small_sets(name, odd)) for name in names)
     volumes = tuple(

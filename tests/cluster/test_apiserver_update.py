@@ -7,6 +7,7 @@ from api_server import Server
 
 from simulator.api.core import Condition
 from simulator.api.meta import Key, evolve, with_annotations, with_meta
+from simulator.cluster.admission.apply import merge_patch
 from simulator.flows import Bind, Patch, Refused, Update, UpdateStatus
 from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_set, make_volume
 
@@ -129,8 +130,6 @@ def phased(pod: Any, phase: str) -> Any:
 
 
 def test_a_patch_that_makes_no_object_is_refused(server: Server) -> None:
-    from simulator.cluster.admission.apply import merge_patch
-
     pod = server.create(make_pod("p"))
     refused = server.refused(Patch(pod.key, merge_patch, ({"spec": {"containers": 5}},)))
     assert (refused.reason, refused.code) == ("BadRequest", 400)

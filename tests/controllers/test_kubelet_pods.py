@@ -64,7 +64,7 @@ def test_a_pod_costs_two_status_posts() -> None:
 
 
 def test_the_steps_of_a_start_add_up_and_only_claims_are_mounted() -> None:
-    slow = {name: constant(SECOND) for name in ("kubelet-admit", "volume-mount", "sandbox", "container-start")}
+    slow = {name: constant(SECOND) for name in ("kubelet-admit", "volume-mount", "pod-start")}
     cluster = Cluster(Kubelet(), objects=[make_node("n1"), *bound_pair("data", node="n1")], latencies=slow)
     cluster.create(pod_on("n1", "plain"))
     cluster.create(pod_on("n1", "mounting", claims=("data",)))
@@ -286,7 +286,7 @@ def test_crash_waits_are_none_then_ten_seconds_doubling_to_five_minutes() -> Non
 
 @pytest.mark.rule("WL-155")
 def test_a_crash_loop_backs_off_and_stays_running() -> None:
-    quick = {"container-start": constant(0), "status-notice": constant(0)}
+    quick = {"container-restart": constant(0)}
     cluster = Cluster(Kubelet(), objects=[make_node("n1")], latencies=quick)
     cluster.act("kubelet", Behave((WEB,), Behaviour(crash_after=SECOND)))
     cluster.create(pod_on("n1"))

@@ -50,6 +50,10 @@ class Kubelet:
         """Nothing runs yet."""
         return KubeletMemory()
 
+    def restarted(self, memory: KubeletMemory) -> KubeletMemory:
+        """The memory after all kubelets were restarted: containers, disks and dead machines are as before (WL-160)."""
+        return memory.copy()
+
     def remember(self, memory: KubeletMemory, what: Any, now: int) -> None:
         """See `KubeletMemory.remember`."""
         memory.remember(what, now)
@@ -125,7 +129,7 @@ class Kubelet:
             return ()
         if work is None:
             return () if new.is_finished else (Enqueue(PODS, change.key),)
-        if work.uid != new.metadata.uid:
+        if work.uid != new.metadata.uid or change.old is None:
             return (Enqueue(PODS, change.key),)
         if work.stage in (STOPPED, ENDED, FAILED):
             return ()
@@ -151,6 +155,11 @@ class Kubelet:
         if new.condition("Ready") is None:
             told.append(Enqueue(NODES, change.key))
         if not isinstance(old, Node):
+            work = memory.node(name)  # not healthy: the kubelets were restarted
+            if work.stopped_at is not None:
+                told.append(Enqueue("renewals", nodes.lease_key(name)))
+            elif work.under_pressure:
+                told.append(Enqueue(MONITOR, change.key))
             return told
         if memory.waiting and old.metadata.labels != new.metadata.labels:
             told.extend(Enqueue(PODS, pod) for pod, node in memory.waiting.items() if node == name)

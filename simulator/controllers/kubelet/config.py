@@ -13,16 +13,20 @@ from simulator.units import MILLISECOND, MINUTE, SECOND, Micros
 GIB: Final = 1 << 30
 
 MOUNT: Final = "volume-mount"
-START_STEPS: Final = (MOUNT, "sandbox", "image-pull", "container-start", "status-notice")
+START_STEPS: Final = (MOUNT, "pod-start")
+DETAILED_STEPS: Final = (MOUNT, "sandbox", "image-pull", "container-start", "status-notice")
+"""What ``pod-start`` is made of, for those who want to set each part by itself."""
 
 LATENCIES: Final[Mapping[str, Latency]] = {
     "kubelet-admit": constant(20 * MILLISECOND),  # from seeing a pod to its first status post
     MOUNT: constant(300 * MILLISECOND),  # all volumes of a pod; only pods with claims wait for it
-    "sandbox": constant(500 * MILLISECOND),  # sandbox and network
+    "pod-start": constant(800 * MILLISECOND),  # sandbox, network, images, containers, until the kubelet sees them run
+    "sandbox": constant(500 * MILLISECOND),
     "image-pull": constant(0),  # images are present
     "container-start": constant(200 * MILLISECOND),
-    "status-notice": constant(100 * MILLISECOND),  # until the kubelet sees that a container runs
+    "status-notice": constant(100 * MILLISECOND),
     "init-container": constant(SECOND),  # each init container, one after another
+    "container-restart": constant(300 * MILLISECOND),  # a container that has exited, in its old sandbox
     "container-stop": constant(SECOND),  # from TERM to the exit of a program that heeds it
     "volume-unmount": constant(500 * MILLISECOND),  # from the final status to the removal of the pod
     "node-register": constant(SECOND),  # from a node without status to Ready
@@ -34,6 +38,7 @@ LATENCIES: Final[Mapping[str, Latency]] = {
 RANGES: Final[Mapping[str, Latency]] = {
     "kubelet-admit": uniform(10 * MILLISECOND, 100 * MILLISECOND),
     MOUNT: uniform(110 * MILLISECOND, 600 * MILLISECOND),
+    "pod-start": uniform(300 * MILLISECOND, 2500 * MILLISECOND),
     "sandbox": uniform(200 * MILLISECOND, SECOND),
     "container-start": uniform(50 * MILLISECOND, 500 * MILLISECOND),
     "status-notice": uniform(50 * MILLISECOND, SECOND),

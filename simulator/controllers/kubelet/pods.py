@@ -14,10 +14,10 @@ from collections.abc import Generator
 from typing import Any, Final
 
 from simulator.api.core import ContainerStateTerminated, Node, Pod, Probe
-from simulator.api.meta import Key
+from simulator.api.meta import Key, evolve
 from simulator.cluster.component import View
 from simulator.controllers.kubelet import status
-from simulator.controllers.kubelet.admission import rejection
+from simulator.controllers.kubelet.admission import Rejection, rejection
 from simulator.controllers.kubelet.config import (
     CRASH_BACKOFF,
     CRASH_BACKOFF_MAX,
@@ -67,42 +67,52 @@ SOURCE: Final = "kubelet"
 
 
 def sync_pod(config: KubeletConfig, key: Key, view: View) -> Flow:
-    """Take a pod one stage further."""
+    """The flow that takes a pod one stage further."""
     memory: KubeletMemory = view.memory
     pod = view.get(key)
     if not isinstance(pod, Pod) or not pod.spec.node_name:
-        return DONE
+        return _nothing()
     if memory.node(pod.spec.node_name).stopped_at is not None:
-        return DONE  # a dead kubelet does nothing
+        return _nothing()  # a dead kubelet does nothing
     work = memory.pods.get(key)
     if work is None or work.uid != pod.metadata.uid:
-        return (yield from _meet(config, pod, view))
-    if work.stage == FAILED:
-        return DONE
-    if work.stage == ENDED:
-        return (yield from _remove(pod, memory))
-    if work.stage == STOPPED:
-        return (yield from _post_end(config, pod, work, view))
+        return _meet(config, pod, view)
+    match work.stage:
+        case "failed":
+            return _nothing()
+        case "ended":
+            return _remove(pod, memory)
+        case "stopped":
+            return _post_end(config, pod, work, view)
     if pod.is_finished:  # others have ended it, pod GC say (WL-16)
-        yield _change(pod, stage=FAILED)
-        return DONE
+        return _give_up(pod)
     if pod.metadata.is_terminating or work.evicted:
-        return (yield from _stop(config, pod, work, view))
+        return _stop(config, pod, work, view)
     match work.stage:
         case "admitted":
-            return (yield from _begin(config, pod, view))
+            return _begin(config, pod, view)
         case "waiting":
-            return (yield from _look_again(config, pod, work, view))
+            return _look_again(config, pod, work, view)
         case "started":
-            return (yield from _post_running(config, pod, work, view))
+            return _post_running(config, pod, work, view)
         case "running":
-            return (yield from _keep(config, pod, work, view))
+            return _keep(config, pod, work, view)
         case "backoff":
-            return (yield from _start_again(pod, work, view, ("container-start",)))
+            return _start_again(pod, work, view)
         case "rebooted":
-            return (yield from _come_back(pod, work, view))
+            return _come_back(pod, work, view)
         case _:
-            return DONE
+            return _nothing()
+
+
+def _nothing() -> Flow:
+    yield from ()
+    return DONE
+
+
+def _give_up(pod: Pod) -> Flow:
+    yield _change(pod, stage=FAILED)
+    return DONE
 
 
 # --- arrival --------------------------------------------------------------------------------------------------------
@@ -112,25 +122,29 @@ def _meet(config: KubeletConfig, pod: Pod, view: View) -> Flow:
     """First sight of a pod."""
     node = view.get(Node, pod.spec.node_name)
     if node is None or pod.is_finished:
-        return DONE  # no such kubelet (WL-132), or nothing to run
-    key, uid, now = pod.key, pod.metadata.uid, view.now
-    work = PodWork(uid=uid, node=pod.spec.node_name, stage=ADMITTED, since=now, grace=_grace(pod))
+        return _nothing()  # no such kubelet (WL-132), or nothing to run
+    work = PodWork(uid=pod.metadata.uid, node=pod.spec.node_name, stage=ADMITTED, since=view.now, grace=_grace(pod))
     if pod.status.phase == "Running":  # it ran before the simulation began: it goes on as it was found
-        yield Tell(Remember(Begun(key, _adopted(pod, work))))
-        yield Tell(Enqueue(PODS, key))
-        return DONE
+        return _take_on(pod, _adopted(pod, work))
     if pod.metadata.is_terminating:
-        yield Tell(Remember(Begun(key, work)))
-        yield Tell(Enqueue(PODS, key))
-        return DONE
+        return _take_on(pod, work)
     refusal = rejection(pod, node, view) if config.admits else None
-    if refusal is None:
-        yield Tell(Remember(Begun(key, work)))
-        return (yield from _begin(config, pod, view))
-    yield Tell(Remember(Begun(key, PodWork(uid=uid, node=work.node, stage=FAILED, since=now))))
+    if refusal is not None:
+        return _reject(pod, work, refusal)
+    return _begin(config, pod, view, work)
+
+
+def _take_on(pod: Pod, work: PodWork) -> Flow:
+    yield Tell(Remember(Begun(pod.key, work)))
+    yield Tell(Enqueue(PODS, pod.key))
+    return DONE
+
+
+def _reject(pod: Pod, work: PodWork, refusal: Rejection) -> Flow:
+    yield Tell(Remember(Begun(pod.key, evolve(work, stage=FAILED))))
     yield Sleep("kubelet-admit")
-    yield Tell(Emit(key, "Warning", refusal.reason, refusal.message, SOURCE))
-    answer = yield Patch(key, status.rejected, (now, *refusal), "status", uid, "WL-150")
+    yield Tell(Emit(pod.key, "Warning", refusal.reason, refusal.message, SOURCE))
+    answer = yield Patch(pod.key, status.rejected, (work.since, *refusal), "status", work.uid, "WL-150")
     return _outcome(answer)
 
 
@@ -146,10 +160,12 @@ def _adopted(pod: Pod, work: PodWork) -> PodWork:
     )
 
 
-def _begin(config: KubeletConfig, pod: Pod, view: View) -> Flow:
+def _begin(config: KubeletConfig, pod: Pod, view: View, work: PodWork | None = None) -> Flow:
     """Post ContainerCreating, then start the containers, if nothing stands in the way."""
     key, uid, now = pod.key, pod.metadata.uid, view.now
     problem = find_problem(pod, view.get(Node, pod.spec.node_name), view)
+    if work is not None:
+        yield Tell(Remember(Begun(key, work)))
     if config.posts_creating and pod.status.start_time is None:
         yield Sleep("kubelet-admit")
         answer = yield Patch(key, status.creating, (now,), "status", uid, "WL-146")
@@ -159,7 +175,9 @@ def _begin(config: KubeletConfig, pod: Pod, view: View) -> Flow:
         yield _change(pod, stage=WAITING, problem=None)
         yield Tell(Enqueue(PODS, key))
         return DONE
-    yield from _start(config, pod)
+    yield from _steps(config, pod)
+    yield _change(pod, stage=STARTED)
+    yield Tell(Enqueue(PODS, key))
     return DONE
 
 
@@ -181,7 +199,9 @@ def _look_again(config: KubeletConfig, pod: Pod, work: PodWork, view: View) -> F
         yield Tell(Enqueue(PODS, pod.key, due - now))
         return DONE
     yield _change(pod, stage=ADMITTED)
-    yield from _start(config, pod)
+    yield from _steps(config, pod)
+    yield _change(pod, stage=STARTED)
+    yield Tell(Enqueue(PODS, pod.key))
     return DONE
 
 
@@ -196,18 +216,15 @@ def _report_problem(config: KubeletConfig, pod: Pod, problem: Problem, now: Micr
     yield Tell(Emit(pod.key, "Warning", problem.reason, problem.message, SOURCE))
 
 
-def _start(config: KubeletConfig, pod: Pod) -> Generator[Intent, Any, None]:
-    """Sleep through all that it takes until the containers run."""
+def _steps(config: KubeletConfig, pod: Pod) -> list[Sleep]:
+    """All that has to be slept through until the containers run."""
+    steps = [Sleep(step) for step in config.start_steps if step != MOUNT or pod.claim_names]
     if config.ready_delay is not None:
-        yield Sleep("kubelet-ready", config.ready_delay)
-    for container in pod.spec.init_containers:
-        if container.restart_policy != "Always":
-            yield Sleep("init-container")
-    for step in config.start_steps:
-        if step != MOUNT or pod.claim_names:
-            yield Sleep(step)
-    yield _change(pod, stage=STARTED)
-    yield Tell(Enqueue(PODS, pod.key))
+        steps.append(Sleep("kubelet-ready", config.ready_delay))
+    if pod.spec.init_containers:
+        ordinary = [one for one in pod.spec.init_containers if one.restart_policy != "Always"]
+        return [*(Sleep("init-container") for _ in ordinary), *steps]
+    return steps
 
 
 # --- running --------------------------------------------------------------------------------------------------------
@@ -376,13 +393,12 @@ def _crash(config: KubeletConfig, pod: Pod, work: PodWork, behaviour: Behaviour,
     return DONE
 
 
-def _start_again(pod: Pod, work: PodWork, view: View, steps: tuple[str, ...]) -> Flow:
+def _start_again(pod: Pod, work: PodWork, view: View) -> Flow:
     """Containers start once more in the same pod."""
     if view.now < work.due:
         yield Tell(Enqueue(PODS, pod.key, work.due - view.now))
         return DONE
-    for step in steps:
-        yield Sleep(step)
+    yield Sleep("container-restart")
     yield _change(pod, stage=STARTED, restarts=work.restarts + 1)
     yield Tell(Enqueue(PODS, pod.key))
     return DONE
@@ -395,8 +411,7 @@ def _come_back(pod: Pod, work: PodWork, view: View) -> Flow:
         answer = yield Patch(pod.key, status.readiness, arguments, "status", pod.metadata.uid, "WL-129")
         if isinstance(answer, Refused):
             return _outcome(answer)
-    for step in ("sandbox", "container-start"):
-        yield Sleep(step)
+    yield Sleep("pod-start")
     yield _change(pod, stage=STARTED, restarts=work.restarts + 1, exited_at=work.since)
     yield Tell(Enqueue(PODS, pod.key))
     return DONE

@@ -13,7 +13,6 @@ from simulator.api.core import (
     ContainerStateWaiting,
     ContainerStatus,
     Pod,
-    find_condition,
 )
 from simulator.api.meta import evolve
 from simulator.units import Micros
@@ -22,7 +21,11 @@ SANDBOX: Final = "PodReadyToStartContainers"
 INITIALIZED: Final = "Initialized"
 READY: Final = "Ready"
 CONTAINERS_READY: Final = "ContainersReady"
-_OWNED: Final = (SANDBOX, INITIALIZED, READY, CONTAINERS_READY)
+_HAS_SANDBOX: Final = Condition(type=SANDBOX, status="True")
+_NO_SANDBOX: Final = Condition(type=SANDBOX, status="False")
+_INITIALIZED: Final = Condition(type=INITIALIZED, status="True")
+_READY: Final = Condition(type=READY, status="True")
+_CONTAINERS_READY: Final = Condition(type=CONTAINERS_READY, status="True")
 
 KILLED: Final = 137
 """Exit code of a container that was killed."""
@@ -138,14 +141,13 @@ def _posted(
         for container in spec.containers
     )
     is_initialized = has_sandbox or not spec.init_containers
-    if is_initialized:
-        initialized = Condition(type=INITIALIZED, status="True")
-    else:
+    initialized = _INITIALIZED
+    if not is_initialized:
         initialized = Condition(
             type=INITIALIZED, status="False", reason="ContainersNotInitialized",
             message=f"containers with incomplete status: [{_names(spec.init_containers)}]",
         )
-    sandbox = Condition(type=SANDBOX, status="True" if has_sandbox else "False")
+    sandbox = _HAS_SANDBOX if has_sandbox else _NO_SANDBOX
     conditions = _merged(pod, (sandbox, initialized, *_ready_conditions(pod, ready)), now)
     init_statuses = tuple(_init_status(container, is_initialized) for container in spec.init_containers)
     return evolve(pod, status=evolve(
@@ -168,7 +170,7 @@ def _ended(pod: Pod, now: Micros, phase: str, exit_code: int, started_at: Micros
     )
     reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
     conditions = _merged(pod, (
-        Condition(type=SANDBOX, status="False"),
+        _NO_SANDBOX,
         Condition(type=INITIALIZED, status="True", reason="PodCompleted" if phase == "Succeeded" else ""),
         Condition(type=READY, status="False", reason=reason),
         Condition(type=CONTAINERS_READY, status="False", reason=reason),
@@ -183,9 +185,8 @@ def _ready_conditions(pod: Pod, ready: bool) -> tuple[Condition, Condition]:
             Condition(type=READY, status="False", reason="ContainersNotReady", message=message),
             Condition(type=CONTAINERS_READY, status="False", reason="ContainersNotReady", message=message),
         )
-    all_ready = Condition(type=CONTAINERS_READY, status="True")
     if _gates_pass(pod):
-        return (Condition(type=READY, status="True"), all_ready)
+        return (_READY, _CONTAINERS_READY)
     message = "; ".join(
         f'corresponding condition of pod readiness gate "{gate.condition_type}" does not exist.'
         if pod.condition(gate.condition_type) is None
@@ -194,7 +195,7 @@ def _ready_conditions(pod: Pod, ready: bool) -> tuple[Condition, Condition]:
         for gate in pod.spec.readiness_gates
         if not _is_true(pod, gate.condition_type)
     )
-    return (Condition(type=READY, status="False", reason="ReadinessGatesNotReady", message=message), all_ready)
+    return (Condition(type=READY, status="False", reason="ReadinessGatesNotReady", message=message), _CONTAINERS_READY)
 
 
 def _gates_pass(pod: Pod) -> bool:
@@ -208,14 +209,16 @@ def _is_true(pod: Pod, kind: str) -> bool:
 
 def _merged(pod: Pod, new: tuple[Condition, ...], now: Micros) -> tuple[Condition, ...]:
     """The new conditions, then all others; a transition time moves only with the status (WL-153)."""
-    existing = pod.status.conditions
+    others = {condition.type: condition for condition in pod.status.conditions}
     placed = []
     for condition in new:
-        old = find_condition(existing, condition.type)
+        old = others.pop(condition.type, None)
         since = old.last_transition_time if old is not None and old.status == condition.status else now
-        placed.append(evolve(condition, last_transition_time=since))
-    types = {condition.type for condition in new}
-    return (*placed, *(condition for condition in existing if condition.type not in types))
+        placed.append(Condition(
+            type=condition.type, status=condition.status, reason=condition.reason, message=condition.message,
+            last_transition_time=since,
+        ))
+    return (*placed, *others.values())
 
 
 def _init_status(container: Container, is_initialized: bool) -> ContainerStatus:

@@ -1,0 +1,281 @@
+"""Carries a recorded case out: its nodes and setup, then stage after stage, each until it is as quiet as it was recorded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from simulator.api.core import Node, Taint
+from simulator.api.kinds import find_kind
+from simulator.api.meta import Key, decode, evolve
+from simulator.assembly import LATENCIES, control_plane
+from simulator.choices import Chooser
+from simulator.cluster.component import Change
+from simulator.cluster.world import World
+from simulator.controllers.kubelet import Behave, Behaviour, StartNode, StopNode, stand_in
+from simulator.controllers.provisioner import ExternalProvisioner
+from simulator.controllers.storage_driver import StorageDriver
+from simulator.drivers.timed import Timed
+from simulator.eventlog import CHANGES, LogEntry
+from simulator.latency import Latency
+from simulator.manifests.loader import Loaded
+from simulator.manifests.origin import Origin
+from simulator.scenario.initial import from_plain
+from simulator.scenario.kubectl import (
+    CLIENT,
+    Action,
+    Apply,
+    Cordon,
+    EvictPod,
+    Kubectl,
+    PatchObject,
+    Remove,
+    Scale,
+    Sequel,
+    TaintNode,
+)
+from simulator.units import HOUR, MILLISECOND, SECOND, Micros
+from tests.conformance.recorded_case import SPACE, Unknown, in_space
+from tests.conformance.recorded_facts import SHORT, Facts, difference, facts_of, spoken
+
+PROVISIONER = "oracle.example/local"
+SETTLE = 3 * SECOND
+_UID = re.compile(r"00000000-0000-4000-8000-[0-9a-f]{12}")
+
+Change3 = tuple[float, str, str, Facts]
+"""An entry of a log: seconds since the stage began, kind, name, what changed."""
+
+
+class Observed(Struct):
+    """What was seen of one stage, in the recordings' words."""
+
+    state: dict[str, dict[str, Facts]]
+    log: list[Change3]
+    events: set[tuple[str, str, str, str, str]]
+    answers: list[str]
+
+
+class Stages:
+    """A world that goes through a recorded case.
+
+    Parameters
+    ----------
+    idle : so long it rests after the setup; the phases of the control plane's timers depend on it.
+    """
+
+    def __init__(
+        self, case: Mapping[str, Any], chooser: Chooser, latencies: Mapping[str, Latency] | None = None,
+        idle: Micros = 0, watch: Callable[[Change], None] | None = None,
+    ) -> None:
+        kubelet = case["kubelet"]
+        self.driver_config = StorageDriver(
+            topology="kubernetes.io/hostname", delay=100 * MILLISECOND, delete_delay=100 * MILLISECOND, finalizer=False)
+        kubelets = stand_in(round(kubelet["ready_delay"] * SECOND), round(kubelet["term_delay"] * SECOND))
+        components = control_plane({PROVISIONER: self.driver_config}, kubelets)
+        self.world = World((*components, Kubectl()), chooser)
+        self.provisioner = next(each for each in components if isinstance(each, ExternalProvisioner))
+        self.world.watchers.append(self._note_change)
+        if watch is not None:
+            self.world.watchers.append(watch)
+        self.driver = Timed(self.world, {**LATENCIES, **(latencies or {})})
+        self.last_seen: Micros = 0
+        self.number = 0
+        self.names: dict[str, str] = {}
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}
+        refused = self.world.load([item.obj for item in objects_of([space, *case["nodes"]])])
+        assert not refused, refused
+        self.world.begin()
+        self.be_quiet(quiet=SETTLE, least=0, most=60 * SECOND)
+        for action in case["setup"]:
+            self.act(action)
+        self.be_quiet(quiet=SETTLE, least=0, most=60 * SECOND)
+        if idle:
+            self.wait(idle)
+
+    def stage(self, stage: Mapping[str, Any]) -> Observed:
+        """Go through one stage."""
+        first, began = len(self.world.log.entries), self.world.now
+        for action in stage["actions"]:
+            self.act(action)
+        wait = {name: round(seconds * SECOND) for name, seconds in stage["waitSeconds"].items()}
+        self.be_quiet(quiet=wait["quiet"], least=wait["min"], most=wait["timeout"], since=began)
+        return self._observed(self.world.log.entries[first:], began)
+
+    # --- time -------------------------------------------------------------------------------------------------------
+
+    def be_quiet(self, quiet: Micros, least: Micros, most: Micros, since: Micros | None = None) -> None:
+        """Go on until nothing has changed for a while."""
+        world = self.world
+        began = world.now if since is None else since
+        self.last_seen = max(self.last_seen, world.now)
+        armed: Micros = -1
+
+        def is_over() -> bool:
+            nonlocal armed
+            due = min(max(self.last_seen + quiet, began + least), began + most)
+            if world.now >= due:
+                return True
+            if armed != due:
+                armed = due
+                self.driver.wake(due)
+            return False
+
+        self.driver.run(1000 * HOUR, is_over)
+
+    def wait(self, duration: Micros) -> None:
+        """Let time pass."""
+        due = self.world.now + duration
+        self.driver.wake(due)
+        self.driver.run(1000 * HOUR, lambda: self.world.now >= due)
+
+    def _note_change(self, change: Change) -> None:
+        if difference(facts_of(change.old), facts_of(change.new)) and (facts_of(change.old) or facts_of(change.new)):
+            self.last_seen = self.world.now
+        meta = change.new.metadata if change.new is not None else None
+        if meta is not None:
+            self.names[meta.uid] = meta.name
+
+    # --- actions ----------------------------------------------------------------------------------------------------
+
+    def act(self, action: Mapping[str, Any]) -> None:
+        """Carry out one action of a case."""
+        (name,) = set(action) - {"mayFail"}
+        what = in_space(action[name])
+        match name:
+            case "sleepSeconds":
+                self.wait(round(what * SECOND))
+            case "stopNode":
+                self._kubelet(StopNode(what, is_dead=False))
+            case "startNode":
+                self._kubelet(StartNode(what))
+            case "removeNode":
+                self._kubelet(StopNode(what, is_dead=False))
+                self._client((Remove(Key("Node", "", what)),))
+            case "addNode":
+                self._client(_applied([what]))
+                self._kubelet(StartNode(what["metadata"]["name"]))
+            case "neverReady":
+                self._kubelet(Behave(tuple(Key("Pod", SPACE, pod) for pod in what), Behaviour(never_ready=True)))
+            case "provisionerFullOn":
+                self._provision(evolve(self.driver_config, full_on=frozenset(what)))
+            case "provisionerImmediateNode":
+                self._provision(evolve(self.driver_config, immediate_node=what or "", immediate_anywhere=what is None))
+            case _:
+                self._client(_meaning(name, what, self.world))
+
+    def _client(self, actions: Sequence[Action]) -> None:
+        self.number += 1
+        number = self.number
+        self.world.spawn("kubectl", "actions", CLIENT, Sequel(number, tuple(actions)))
+        finished = self.world.runtimes["kubectl"].memory.finished
+        self.driver.run(1000 * HOUR, lambda: number in finished)
+
+    def _kubelet(self, what: Any) -> None:
+        self.world.spawn("kubelet", "actions", Key("Kubelet", "", "all"), what)
+
+    def _provision(self, config: StorageDriver) -> None:
+        self.driver_config = config
+        for told in self.provisioner.configure(PROVISIONER, config):
+            self.world.tell(self.provisioner.name, told)
+
+    # --- what was seen ----------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, dict[str, Facts]]:
+        """Every object that is there now, as the recorder would describe it."""
+        state: dict[str, dict[str, Facts]] = {}
+        store = self.world.store
+        for kind in store.kinds():
+            for key, obj in store.of_kind(kind).items():
+                found = facts_of(obj)
+                if found is not None and key.namespace in ("", SPACE):
+                    state.setdefault(SHORT.get(kind, kind), {})[key.name] = found
+        return self.unmasked(state)
+
+    def unmasked(self, value: Any) -> Any:
+        """The same with uids as the recordings write them."""
+        if isinstance(value, str):
+            return _UID.sub(lambda found: f"uid({self.names.get(found[0], '?')})", spoken(value))
+        if isinstance(value, dict):
+            return {self.unmasked(name): self.unmasked(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self.unmasked(item) for item in value)
+        return value
+
+    def _observed(self, entries: Sequence[LogEntry], began: Micros) -> Observed:
+        log: list[Change3] = []
+        events: set[tuple[str, str, str, str, str]] = set()
+        answers: list[str] = []
+        for entry in entries:
+            name = f"{SHORT.get(entry.key.kind, entry.key.kind)}/{entry.key.name}"
+            detail = entry.detail or {}
+            if entry.verb in CHANGES:
+                old, new = facts_of(entry.old), facts_of(entry.new)
+                changed = difference(old, new) if old or new else {}
+                if changed and entry.key.namespace in ("", SPACE):
+                    seconds = (entry.time - began) / SECOND
+                    log.append(self.unmasked((seconds, SHORT.get(entry.key.kind, entry.key.kind), entry.key.name, changed)))
+            elif entry.verb == "event":
+                events.add(self.unmasked((detail["reason"], detail["type"], name, detail["message"], entry.actor)))
+            elif entry.verb == "refused" and entry.actor == "kubectl":
+                answers.append(self.unmasked(f"{detail['verb']}: {detail['code']} {detail['message']}"))
+        return Observed(self.facts(), log, events, answers)
+
+
+def objects_of(raws: Sequence[Mapping[str, Any]]) -> tuple[Loaded, ...]:
+    """Manifests as objects.
+
+    Raises
+    ------
+    Unknown
+        If one is not simulated.
+    """
+    found = from_plain([dict(raw) for raw in raws], Origin("case", 1), SPACE)
+    if found.not_simulated:
+        raise Unknown(", ".join(one.kind for one in found.not_simulated))
+    return found.objects
+
+
+def _applied(raws: Sequence[Mapping[str, Any]]) -> tuple[Action, ...]:
+    return tuple(Apply(item.obj, item.raw) for item in objects_of(raws))
+
+
+def _key(kind: str, name: str) -> Key:
+    struct = find_kind(kind)
+    if struct is None:
+        raise Unknown(kind)
+    return Key(struct.KIND, SPACE if struct.NAMESPACED else "", name)
+
+
+def _meaning(name: str, what: Any, world: World) -> tuple[Action, ...]:
+    match name:
+        case "apply":
+            return _applied(what)
+        case "delete":
+            names = what["name"] if isinstance(what["name"], list) else [what["name"]]
+            return tuple(
+                Remove(_key(what["kind"], one), what.get("grace"), what.get("propagation", "Background")) for one in names)
+        case "patch":
+            key = _key(what["kind"], what["name"])
+            if what.get("sub"):
+                raise Unknown(f"patch of {what['sub']}")
+            return (PatchObject(key, what["patch"], what.get("type", "merge") == "strategic"),)
+        case "scale":
+            return (Scale(_key("StatefulSet", what["name"]), what["replicas"]),)
+        case "cordon" | "uncordon":
+            return (Cordon(_key("Node", what), name == "cordon"),)
+        case "taint":
+            key = _key("Node", what["node"])
+            node = world.store.find(key)
+            assert isinstance(node, Node)
+            new = tuple(decode(taint, Taint) for taint in what["taints"])
+            kept = {(taint.key, taint.effect) for taint in new}
+            gone = tuple((t.key, t.effect) for t in node.spec.taints
+                         if (t.key, t.effect) not in kept and not t.key.startswith("node.kubernetes.io/"))
+            return (TaintNode(key, new, gone),)
+        case "evict":
+            return (EvictPod(_key("Pod", what)),)
+        case _:
+            raise Unknown(f"action {name}")
