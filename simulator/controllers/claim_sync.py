@@ -220,12 +220,10 @@ def _set_lost(claim: PersistentVolumeClaim, rule: str, reason: str, message: str
 
 def bind(claim: PersistentVolumeClaim, volume: PersistentVolume) -> Steps[Outcome]:
     """Up to four writes, each left out if it is in place already (VB-69); what was written stays (VB-70)."""
-    is_in_place = True
     for missing in (claim_ref, volume_bound, volume_name, claim_bound):
         write = missing(volume, claim)
         if write is None:
             continue
-        is_in_place = False
         answer = yield write
         if isinstance(answer, Refused):
             return Retry(str(answer))
@@ -234,6 +232,6 @@ def bind(claim: PersistentVolumeClaim, volume: PersistentVolume) -> Steps[Outcom
             volume = answer
         else:
             claim = answer
-    if is_in_place:
-        yield Tell(Remember(Settled(claim.key)))
+    yield Tell(Remember(Settled(claim.key, claim.metadata.resource_version)))
+    yield Tell(Remember(Settled(volume.key, volume.metadata.resource_version)))
     return DONE

@@ -9,14 +9,23 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from simulator.api.core import Condition, Node, Pod, set_condition
 from simulator.api.meta import Key, evolve
 from simulator.api.policy import Lease
 from simulator.cluster.component import Change, Periodic, View
-from simulator.controllers.node_zones import FULL, NEVER, ZoneWork, changed_limits, zone_of, zone_states
+from simulator.controllers.node_health import (
+    PERIOD,
+    Begun,
+    GridBegins,
+    Memory,
+    Passed,
+    Silent,
+    Suspected,
+    Tainted,
+)
+from simulator.controllers.node_zones import FULL, NEVER, changed_limits, zone_of, zone_states
 from simulator.controllers.taints import (
     NO_EXECUTE,
     NO_SCHEDULE,
@@ -33,6 +42,7 @@ from simulator.flows import (
     Flow,
     Get,
     Intent,
+    ListLive,
     Patch,
     Poll,
     Refused,
@@ -46,7 +56,6 @@ from simulator.flows import (
 from simulator.latency import Latency, constant, uniform
 from simulator.units import MILLISECOND, SECOND, Micros
 
-PERIOD: Final[Micros] = 5 * SECOND
 GRACE: Final[Micros] = 50 * SECOND
 STARTUP_GRACE: Final[Micros] = 60 * SECOND
 SOURCE: Final = "node-controller"
@@ -64,98 +73,12 @@ PASS: Final = Key("NodeMonitor", "", "pass")
 _UNKNOWN: Final = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
-class Suspected(Struct, frozen=True):
-    """A node is to be looked at in the next pass."""
-
-    node: str
-
-
-class Silent(Struct, frozen=True):
-    """A lease has not been renewed since; None: it is renewed again."""
-
-    node: str
-    since: Micros | None
-
-
-class GridBegins(Struct, frozen=True):
-    """Passes lie on a grid that begins now."""
-
-
-class Begun(Struct, frozen=True):
-    """The controller has seen its first node; what is created from now on is news."""
-
-
-class Passed(Struct, frozen=True):
-    """A pass is over: these suspects were looked at, these have to be once more, these nodes wait for their taint."""
-
-    looked_at: tuple[str, ...]
-    again: tuple[str, ...]
-    queued: tuple[tuple[str, str], ...]
-    ready: tuple[str, ...]
-    zones: Mapping[str, ZoneWork] = {}
-    clocks_restart: bool = False
-
-
-class Tainted(Struct, frozen=True):
-    """A zone's queue has let a node pass; the next may follow at `next_at`."""
-
-    zone: str
-    node: str
-    next_at: Micros
-
-
-class Memory:
-    """What the controller remembers.
-
-    Attributes
-    ----------
-    began : when the controller saw its first node; None before.
-    grid : a moment of the 5 s grid; None before the first pass.
-    suspects : nodes to look at in the next pass.
-    silent : node → last renewal of its lease.
-    seen : node → the health clock, if it was set back by the end of a total outage (WL-123).
-    zones : by zone.
-    queue : nodes that wait for a NoExecute taint, and their zones, oldest first.
-    """
-
-    __slots__ = ("began", "grid", "queue", "seen", "silent", "suspects", "zones")
-
-    def __init__(self) -> None:
-        self.began: Micros | None = None
-        self.grid: Micros | None = None
-        self.suspects: dict[str, None] = {}
-        self.silent: dict[str, Micros] = {}
-        self.seen: dict[str, Micros] = {}
-        self.zones: dict[str, ZoneWork] = {}
-        self.queue: dict[str, str] = {}
-
-    def copy(self) -> Memory:
-        """A copy; all values are frozen and shared."""
-        twin = Memory()
-        twin.began, twin.grid = self.began, self.grid
-        for name in ("suspects", "silent", "seen", "zones", "queue"):
-            setattr(twin, name, dict(getattr(self, name)))
-        return twin
-
-    def next_pass(self, now: Micros) -> Micros:
-        """The first moment of the grid that is not before `now`."""
-        assert self.grid is not None
-        return now + (self.grid - now) % PERIOD
-
-    def health_clock(self, node: str) -> Micros | None:
-        """When a pass first saw the last renewal of the node's lease; None while it is renewed (WL-115)."""
-        since = self.silent.get(node)
-        if since is None:
-            return None
-        return max(self.next_pass(since), self.seen.get(node, self.next_pass(since)))
-
-
 class NodeLifecycle:
     """The node lifecycle controller."""
 
     name = "node-lifecycle-controller"
     queues: Mapping[str, int] = {"nodes": 8, "passes": 1, "grid": 1, "taints": 1, "zones": 1}
-    watches = frozenset({"Node", "Pod", "Lease"})
+    watches = frozenset({"Node", "Lease"})
     periodics: Sequence[Periodic] = ()
 
     def new_memory(self) -> Memory:
@@ -194,40 +117,8 @@ class NodeLifecycle:
                 return taint_zone(key, view)
 
     def remember(self, memory: Memory, what: Any, now: Micros) -> None:
-        """Change as asked."""
-        match what:
-            case Suspected():
-                memory.suspects[what.node] = None
-            case Silent():
-                if what.since is None:
-                    memory.silent.pop(what.node, None)
-                    memory.seen.pop(what.node, None)
-                else:
-                    memory.silent[what.node] = what.since
-            case GridBegins():
-                memory.grid = now
-            case Begun():
-                memory.began = now
-            case Passed():
-                _remember_pass(memory, what, now)
-            case Tainted():
-                memory.queue.pop(what.node, None)
-                memory.zones[what.zone] = replace(memory.zones[what.zone], next_at=what.next_at)
-
-
-def _remember_pass(memory: Memory, passed: Passed, now: Micros) -> None:
-    for node in passed.looked_at:
-        memory.suspects.pop(node, None)
-    for node in passed.again:
-        memory.suspects[node] = None
-    for node in passed.ready:
-        memory.queue.pop(node, None)
-    for node, zone in passed.queued:
-        memory.queue.setdefault(node, zone)
-    memory.zones.update(passed.zones)
-    if passed.clocks_restart:
-        for node in memory.silent:
-            memory.seen[node] = now
+        """See `Memory.remember`."""
+        memory.remember(what, now)
 
 
 # --- what is noticed ------------------------------------------------------------------------------------------------
@@ -315,7 +206,6 @@ def monitor(view: View) -> Flow:
         return DONE
     nodes = {node.metadata.name: node for node in view.list(Node)}
     suspects = [name for name in memory.suspects if name in nodes]
-    pods = {name: view.by("pods-by-node", name) for name in suspects}
     looked_at, again = tuple(memory.suspects), []
     queued: list[tuple[str, str]] = []
     ready: list[str] = []
@@ -354,7 +244,7 @@ def monitor(view: View) -> Flow:
         if before == "True" and status == "Unknown":
             text = f"Node {name} status is now: NodeNotReady"
             yield Tell(Emit(node.key, "Normal", "NodeNotReady", text, SOURCE))
-            yield from _mark_pods(pods[name], now)
+            yield from _mark_pods(name, now)
     passed = Passed(looked_at, tuple(again), tuple(queued), tuple(ready))
     yield from _handle_disruption(memory, nodes, passed, now)
     if wakes:
@@ -424,9 +314,10 @@ def unready(pod: Pod, now: Micros) -> Pod:
     return evolve(pod, status=evolve(pod.status, conditions=set_condition(pod.status.conditions, new, now)))
 
 
-def _mark_pods(pods: list[Pod], now: Micros) -> Generator[Intent, Any, None]:
-    for pod in pods:
-        old = pod.condition("Ready")
+def _mark_pods(node: str, now: Micros) -> Generator[Intent, Any, None]:
+    """Mark the pods of a node that has fallen silent; they are listed live, as this happens rarely."""
+    for pod in (yield ListLive("Pod")):
+        old = pod.condition("Ready") if pod.spec.node_name == node else None
         if old is None or old.status == "False":
             continue
         answer = yield Patch(pod.key, unready, (now,), "status", pod.metadata.uid, "WL-118")

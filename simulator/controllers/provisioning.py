@@ -70,7 +70,7 @@ def provision(view: View, operation: Background) -> Steps[bool]:
         answer = yield Update(with_annotations(claim, asked), "VB-97")
         if isinstance(answer, Refused):
             return True
-        # the watch is faster than the answer: the sync that this write causes mostly finds the operation still under way
+        # the watch is faster than the answer: the sync that this write causes mostly finds the operation under way
         yield Sleep("operation")
         yield Tell(Remember(Stored(answer)))
     yield emit(claim.key, "Normal", "ExternalProvisioning",

@@ -77,7 +77,7 @@ def reclaim(view: View, volume: PersistentVolume) -> Steps[Outcome]:
     """Do what a released volume's policy says; asked on every sync of it (VB-76)."""
     policy = volume.spec.persistent_volume_reclaim_policy
     if MIGRATED_TO in volume.metadata.annotations or policy == "Retain":  # VB-82, VB-83
-        yield Tell(Remember(Settled(volume.key)))
+        yield Tell(Remember(Settled(volume.key, volume.metadata.resource_version)))
         return DONE
     elif policy == "Recycle":  # VB-85
         yield from start(view, Background(f"recycle-{volume.name}[{volume.metadata.uid}]", RECYCLE, volume))
@@ -87,7 +87,7 @@ def reclaim(view: View, volume: PersistentVolume) -> Steps[Outcome]:
         is_external = not deleter.plugin and not deleter.error
         if is_external or (deleter.error and volume.status.phase == "Failed"):
             # VB-88: the operation leaves it to somebody outside. VB-89: it fails once more, and writes nothing twice
-            yield Tell(Remember(Settled(volume.key)))
+            yield Tell(Remember(Settled(volume.key, volume.metadata.resource_version)))
             return DONE
         else:
             yield from start(view, Background(f"delete-{volume.name}[{volume.metadata.uid}]", DELETE, volume))

@@ -35,6 +35,7 @@ from simulator.units import SECOND, Micros
 RESYNC: Final = Key("Resync", "", "")
 RESYNC_PERIOD: Final[Micros] = 15 * SECOND
 
+_QUEUES: Final = {"PersistentVolumeClaim": "claims", "PersistentVolume": "volumes"}
 _OPERATIONS: Final = {
     DELETE: delete_volume, RECYCLE: recycle_volume, PROVISION: provision, PROVISION_IN_TREE: provision_in_tree,
     PROVISION_IN_TREE_DISABLED: refuse_in_tree,
@@ -71,11 +72,12 @@ class VolumeBinder:
 
     def observe(self, change: Change, view: View) -> Iterable[Told]:
         """A claim or volume has changed: its key is queued (VB-22). Pods, nodes and classes trigger nothing (VB-24)."""
-        if change.key.kind == "PersistentVolumeClaim":
-            return (Remember(change), Enqueue("claims", change.key))
-        if change.key.kind == "PersistentVolume":
-            return (Remember(change), Enqueue("volumes", change.key))
-        return ()
+        queue = _QUEUES.get(change.key.kind)
+        if queue is None:
+            return ()
+        if view.memory.needs_no_sync(change):
+            return (Remember(change),)
+        return (Remember(change), Enqueue(queue, change.key))
 
     def remember(self, memory: Memory, what: Any, now: Micros) -> None:
         """Change the cache, or note an operation."""

@@ -7,14 +7,15 @@ ahead of it, and only the difference is kept here: everything else is the view.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim
 from simulator.api.meta import Key, Object
-from simulator.binding.reference import bucket_of, class_of
+from simulator.binding.reference import class_of
 from simulator.binding.ties import TRACKED, Slots, insert, remove
 from simulator.cluster.component import Change, View
 from simulator.units import MILLISECOND, SECOND, Micros
@@ -23,6 +24,8 @@ BoundKind = TypeVar("BoundKind", PersistentVolume, PersistentVolumeClaim)
 
 FIRST_DELAY: Final[Micros] = 500 * MILLISECOND
 LAST_DELAY: Final[Micros] = 122 * SECOND
+
+ANY: Final = -1
 
 
 class Operation(Struct, frozen=True):
@@ -40,7 +43,8 @@ class Memory(Struct):
     ----------
     held : versions in its own cache that differ from what the watch has brought: older, or written by itself.
     unseen : what the watch has brought, and no worker has come to yet; not in its own cache.
-    unsettled : keys whose next sync might do something; the resync leaves the others out.
+    unsettled : keys whose next sync might do something; the resync leaves the others out. With each the version of the
+        object that is not known to need nothing, or `ANY` if something else has changed.
     operations : background operations by name.
     buckets : for each set of access modes its volumes, as a Go map has them; None for too many.
     bucket_order : the sets of access modes, likewise.
@@ -49,7 +53,7 @@ class Memory(Struct):
 
     held: dict[Key, Object] = {}
     unseen: dict[Key, None] = {}
-    unsettled: dict[Key, None] = {}
+    unsettled: dict[Key, int] = {}
     operations: dict[str, Operation] = {}
     buckets: dict[str, Slots | None] = {}
     bucket_order: Slots = ()
@@ -61,6 +65,22 @@ class Memory(Struct):
             dict(self.held), dict(self.unseen), dict(self.unsettled), dict(self.operations), dict(self.buckets),
             self.bucket_order, self.is_running,
         )
+
+    def needs_no_sync(self, change: Change) -> bool:
+        """Whether the sync that a change would cause is known to do nothing, so that the key need not be queued.
+
+        The sync of a version older than an own write is skipped (VB-25); the sync of an own write does nothing if the
+        flow that wrote it has left everything in place; and the first sync of a volume that is free and Available does
+        nothing (VB-74), which matters as there may be a million of them.
+        """
+        new = change.new
+        if new is None:
+            return False
+        held = self.held.get(change.key)
+        if held is not None:
+            behind = held.metadata.resource_version - new.metadata.resource_version
+            return behind > 0 or (behind == 0 and change.key not in self.unsettled)
+        return not self.is_running and isinstance(new, PersistentVolume) and is_free(new)
 
     def allows(self, operation: str, now: Micros) -> bool:
         """Whether a background operation may start: it is not under way, and its back-off is over (VB-27)."""
@@ -93,9 +113,10 @@ class Stored(Struct, frozen=True):
 
 
 class Settled(Struct, frozen=True):
-    """A sync of this key has done nothing, and will do nothing until this object or its partner changes."""
+    """A sync of this key would do nothing, until this version of the object or its partner changes."""
 
     key: Key
+    version: int
 
 
 class Listed(Struct, frozen=True):
@@ -125,12 +146,14 @@ def remember(memory: Memory, what: Any, now: Micros) -> None:
         case Learned():
             _learned(memory, what)
         case Stored():
-            memory.held[what.obj.key] = what.obj
-            memory.unsettled[what.obj.key] = None
+            key = what.obj.key
+            memory.held[key] = what.obj
+            memory.unsettled[key] = what.obj.metadata.resource_version
             if (partner := partner_of(what.obj)) is not None:
-                memory.unsettled[partner] = None
+                memory.unsettled.setdefault(partner, ANY)
         case Settled():
-            memory.unsettled.pop(what.key, None)
+            if memory.unsettled.get(what.key) == what.version:
+                del memory.unsettled[what.key]
         case Listed():
             for volume in what.volumes:
                 _file(memory, None, volume)
@@ -167,17 +190,23 @@ def _learned(memory: Memory, learned: Learned) -> None:
     memory.held.pop(key, None)
     memory.unseen.pop(key, None)
     if new is not None:
-        memory.unsettled[key] = None
+        memory.unsettled[key] = new.metadata.resource_version
     else:
         memory.unsettled.pop(key, None)
     for touched in learned.touched:
-        memory.unsettled[touched] = None
+        memory.unsettled[touched] = ANY
     if old is new:
         return
     for version in (old, new):
         if version is not None and (partner := partner_of(version)) is not None:
-            memory.unsettled[partner] = None
+            memory.unsettled[partner] = ANY
     _file(memory, old, new)
+
+
+def is_free(volume: PersistentVolume) -> bool:
+    """Whether a volume is Available, and rightly so, whatever becomes of claims (VB-74)."""
+    reference = volume.spec.claim_ref
+    return volume.status.phase == "Available" and (reference is None or not reference.uid)
 
 
 def partner_of(obj: Object) -> Key | None:
@@ -193,15 +222,16 @@ def partner_of(obj: Object) -> Key | None:
 # --- the maps over volumes ------------------------------------------------------------------------------------------
 
 
-def bucket_name(modes: Iterable[str]) -> str:
-    """The name of a bucket of volumes with the same access modes."""
-    return ",".join(modes)
+@lru_cache(maxsize=64)
+def bucket_name(modes: tuple[str, ...]) -> str:
+    """The name of the bucket of volumes with these access modes."""
+    return ",".join(sorted(set(modes)))
 
 
 def _file(memory: Memory, old: Object | None, new: Object | None) -> None:
     """Keep the order of the buckets' maps: a volume keeps its slot while it is there, bound or not."""
-    before = bucket_name(bucket_of(old)) if isinstance(old, PersistentVolume) else None
-    after = bucket_name(bucket_of(new)) if isinstance(new, PersistentVolume) else None
+    before = bucket_name(old.spec.access_modes) if isinstance(old, PersistentVolume) else None
+    after = bucket_name(new.spec.access_modes) if isinstance(new, PersistentVolume) else None
     if before == after:
         return
     if before is not None and old is not None:
@@ -215,9 +245,11 @@ def _file(memory: Memory, old: Object | None, new: Object | None) -> None:
                 memory.bucket_order = remove(memory.bucket_order, before)
     if after is not None and new is not None:
         slots = memory.buckets.get(after, ())
-        if slots is not None:
-            memory.buckets[after] = insert(slots, new.name) if len(slots) < TRACKED else None
+        if slots is None:
+            return
+        if not slots:
             memory.bucket_order = insert(memory.bucket_order, after)
+        memory.buckets[after] = insert(slots, new.name) if len(slots) < TRACKED else None
 
 
 # --- reading the cache ----------------------------------------------------------------------------------------------

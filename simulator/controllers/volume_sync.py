@@ -81,11 +81,11 @@ def _claim_of(view: View, volume: PersistentVolume) -> Steps[PersistentVolumeCla
 
 def _set_phase(volume: PersistentVolume, phase: str, rule: str) -> Steps[Outcome]:
     write = volume_phase(volume, phase, rule=rule)
-    if write is None:
-        yield Tell(Remember(Settled(volume.key)))
-        return DONE
-    answer = yield write
-    if isinstance(answer, Refused):
-        return Retry(str(answer))
-    yield Tell(Remember(Stored(answer)))
+    if write is not None:
+        answer = yield write
+        if isinstance(answer, Refused):
+            return Retry(str(answer))
+        yield Tell(Remember(Stored(answer)))
+        volume = answer
+    yield Tell(Remember(Settled(volume.key, volume.metadata.resource_version)))
     return DONE

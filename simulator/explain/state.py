@@ -13,7 +13,7 @@ import msgspec
 
 from simulator.api.core import Event, EventSource, ObjectReference
 from simulator.api.kinds import KINDS
-from simulator.api.meta import Key, Object, ObjectMeta, decode, encode, evolve
+from simulator.api.meta import Key, Object, ObjectMeta, decode, encode, encode_json, evolve
 from simulator.cluster.indexes import INDEXES
 from simulator.eventlog import CHANGES, Log, LogEntry, apply_patch
 from simulator.units import HOUR, Micros
@@ -88,7 +88,7 @@ class State:
         held = self._held.get(key.kind, {}).get(key)
         if held is None:
             return None
-        body = encode(held) if isinstance(held, Object) else held
+        body = msgspec.json.decode(encode_json(held)) if isinstance(held, Object) else held
         return {"apiVersion": KINDS[key.kind].API_VERSION, "kind": key.kind, **body}
 
     def apply(self, entry: LogEntry) -> Key | None:

@@ -17,7 +17,7 @@ from simulator.binding.reference import affinity_matches, class_of, is_fully_bou
 from simulator.explain.evidence import Evidence
 from simulator.explain.why_claim import volumes_on
 from simulator.explain.why_peers import Clause, affinity, spread
-from simulator.explain.words import listing, node_terms_text, short, taint_text
+from simulator.explain.words import count, listing, node_terms_text, short, taint_text
 from simulator.scheduler.plugins.node_affinity import RequiredNodes
 from simulator.scheduler.plugins.node_ports import ports_conflict
 from simulator.scheduler.plugins.pod_volumes import NO_SPACE, NO_SUCH_VOLUME, OUT_OF_REACH
@@ -151,7 +151,7 @@ def _resources(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str])
     for reason in reasons:
         name = reason.removeprefix("Insufficient ")
         if reason == "Too many pods":
-            has.append(f"{len(info.pods)} pods already, of {info.allocatable.get('pods', 0)} that it may run")
+            has.append(f"{count(len(info.pods), 'pod')} already, of {info.allocatable.get('pods', 0)} that it may run")
         elif name != reason:
             whole, free = info.allocatable.get(name, 0), info.allocatable.get(name, 0) - info.requested.get(name, 0)
             if wanted.get(name, 0) <= free:

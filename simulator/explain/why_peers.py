@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from simulator.api.core import Node, Pod
 from simulator.explain.evidence import Evidence
-from simulator.explain.words import domain, listing, selector_text, short
+from simulator.explain.words import count, domain, listing, selector_text, short
 from simulator.scheduler.plugins.inter_pod_affinity import Term, namespace_labels, pod_affinity, pod_anti_affinity
 from simulator.scheduler.plugins.pod_topology_spread import PodTopologySpread, Spread
 
@@ -34,7 +34,7 @@ def spread(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str]) -> 
         found, least = counted.counts[position].get(here, 0), counted.least[position]
         if found + counted.own[position] - least > constraint.max_skew:
             where = domain(constraint.key)
-            head = f"{found} pods with {matching}" + ("" if where == "node" else f" in its {where} {here}")
+            head = f"{count(found, 'pod')} with {matching}" + ("" if where == "node" else f" in its {where} {here}")
             return Clause("has", head, f"the emptiest {where} has {least}, so that one more would break the spread of "
                           f"at most {constraint.max_skew} (maxSkew)")
     return None

@@ -28,7 +28,7 @@ class Line(Struct, frozen=True):
     @property
     def when(self) -> str:
         """The moment, or the first and the last."""
-        return clock(self.time) if self.until == self.time else f"{clock(self.time)}–{clock(self.until)}"
+        return clock(self.time) if self.until == self.time else f"{clock(self.time)}-{clock(self.until)}"
 
 
 def condense(told: Sequence[Happening], most: int = LONG) -> list[Line]:
@@ -59,6 +59,6 @@ def condense(told: Sequence[Happening], most: int = LONG) -> list[Line]:
             lines.append(Line(each.time, alike[-1].time, text))
     if len(lines) > most:
         half = most // 2
-        left_out = Line(lines[half].time, lines[-half - 1].time, f"… {len(lines) - 2 * half} more lines")
+        left_out = Line(lines[half].time, lines[-half - 1].time, f"... {len(lines) - 2 * half} more lines")
         lines = [*lines[:half], left_out, *lines[-half:]]
     return lines

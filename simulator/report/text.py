@@ -45,7 +45,7 @@ def print_run(log: Log, stream: TextIO) -> None:
 
 def _columns() -> int:
     try:
-        return os.get_terminal_size().columns
+        return os.get_terminal_size().columns or WIDTH
     except OSError:
         return WIDTH
 
@@ -115,7 +115,7 @@ def _rows(objects: Sequence[Object], kind: str, query: Query, state: State) -> l
         telling = {obj.key for obj in sorted(objects, key=_is_well)[:ROWS]}
         shown = [obj for obj in objects if obj.key in telling]
     lines = table([header(kind, query), *(row(obj, state.time, query) for obj in shown)])
-    return [*lines, f"… and {len(objects) - ROWS} more"] if len(shown) < len(objects) else lines
+    return [*lines, f"... and {len(objects) - ROWS} more"] if len(shown) < len(objects) else lines
 
 
 def _is_well(obj: Object) -> bool:

@@ -38,7 +38,9 @@ def header_of(scenario: Scenario, seed: int, ties: str) -> dict[str, Any]:
 
 
 def _assumed(initial: Initial) -> Iterator[str]:
-    """What manifests do not say of their nodes, grouped by what was assumed."""
+    """What manifests do not say: namespaces, and facts about nodes, grouped by what was assumed."""
+    if initial.namespaces:
+        yield f"namespaces that no manifest makes, taken to exist: {', '.join(initial.namespaces)}"
     groups: dict[str, list[str]] = {}
     for item in initial.objects:
         if isinstance(item.obj, Node):

@@ -9,13 +9,17 @@ from typing import Any, TextIO
 
 from msgspec import Struct
 
-from simulator.api.core import Node
-from simulator.api.meta import Key, evolve, with_meta
+from simulator.api.core import Namespace, Node
+from simulator.api.meta import Key, ObjectMeta, evolve, with_meta
 from simulator.errors import ManifestError
 from simulator.manifests.load import Manifests, load
 from simulator.manifests.loader import Loaded, Loader, NotSimulated, WithoutEffect, parse_object
 from simulator.manifests.origin import Origin
 from simulator.manifests.times import EPOCH, format_time
+
+
+ALWAYS_THERE = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+"""Namespaces that every cluster has."""
 
 
 class Initial(Struct, frozen=True):
@@ -25,6 +29,7 @@ class Initial(Struct, frozen=True):
     ----------
     files : the files and folders that were read.
     epoch : the point in time at which the run begins.
+    namespaces : those that objects name and no manifest makes; they are taken to exist.
     """
 
     objects: tuple[Loaded, ...] = ()
@@ -33,6 +38,7 @@ class Initial(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     epoch: str = EPOCH
+    namespaces: tuple[str, ...] = ()
 
     @property
     def open_nodes(self) -> list[str]:
@@ -96,6 +102,19 @@ def _placed(manifests: Manifests, namespace: str, files: tuple[str, ...]) -> Ini
         for item in manifests.objects
     )
     return Initial(objects, manifests.not_simulated, manifests.without_effect, manifests.warnings, files)
+
+
+def with_namespaces(initial: Initial) -> Initial:
+    """The same with a Namespace in front for each that objects name and no manifest makes."""
+    made = {item.obj.metadata.name for item in initial.objects if isinstance(item.obj, Namespace)}
+    missing: dict[str, Loaded] = {}
+    for item in initial.objects:
+        name = item.obj.metadata.namespace
+        if name and name not in made and name not in ALWAYS_THERE and name not in missing:
+            namespace = Namespace(metadata=ObjectMeta(name=name))
+            raw = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            missing[name] = Loaded(obj=namespace, raw=raw, origin=item.origin)
+    return evolve(initial, objects=(*missing.values(), *initial.objects), namespaces=tuple(missing))
 
 
 def together(parts: Sequence[Initial]) -> Initial:

@@ -18,7 +18,7 @@ from simulator.manifests.documents import Complaint, Document, read_documents
 from simulator.manifests.origin import Origin, Source, line_of
 from simulator.scenario.file import FIELDS, NodeGenerator, ScenarioFile, Spec, VolumeGenerator
 from simulator.scenario.generators import generate_nodes, generate_volumes
-from simulator.scenario.initial import Initial, from_plain, from_sources, together
+from simulator.scenario.initial import Initial, from_plain, from_sources, together, with_namespaces
 from simulator.scenario.parameters import known_parameters, substitute, typed_like
 from simulator.scenario.timeline import Entry, parse_timeline
 
@@ -69,7 +69,7 @@ def load_scenario(
     if settings:
         name = next(iter(settings))
         raise ScenarioError(f"--set {name}: only a scenario file has parameters; these are bare manifests.")
-    initial = together([*_added_nodes(nodes), from_sources(sources, stdin)])
+    initial = with_namespaces(together([*_added_nodes(nodes), from_sources(sources, stdin)]))
     return Scenario(name=Path(sources[0]).stem, path="", spec=Spec(), initial=initial)
 
 
@@ -188,7 +188,7 @@ def _initial(path: Path, spec: Spec, origin: Origin, nodes: int | None) -> Initi
     except ManifestError as problem:
         line = line_of(origin, "spec.volumes")
         raise ScenarioError(f"{path}:{line}: spec.volumes: {str(problem).splitlines()[0]}") from None
-    return together([so_far, volumes])
+    return with_namespaces(together([so_far, volumes]))
 
 
 def _several(value: Any, kind: type) -> tuple[Any, ...]:

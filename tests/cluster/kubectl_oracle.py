@@ -17,8 +17,13 @@ from typing import Any
 KUBECTL = shutil.which("kubectl")
 
 _KINDS = {
-    "/api/v1": [("pods", "Pod", True), ("nodes", "Node", False), ("persistentvolumes", "PersistentVolume", False),
-                ("persistentvolumeclaims", "PersistentVolumeClaim", True), ("services", "Service", True)],
+    "/api/v1": [
+        ("pods", "Pod", True),
+        ("nodes", "Node", False),
+        ("persistentvolumes", "PersistentVolume", False),
+        ("persistentvolumeclaims", "PersistentVolumeClaim", True),
+        ("services", "Service", True),
+    ],
     "/apis/apps/v1": [("statefulsets", "StatefulSet", True)],
     "/apis/policy/v1": [("poddisruptionbudgets", "PodDisruptionBudget", True)],
 }
@@ -30,7 +35,9 @@ def patch_as_kubectl(folder: Path, obj: Mapping[str, Any], patch: Mapping[str, A
     path.write_text(json.dumps(obj))
     done = subprocess.run(
         [str(KUBECTL), "patch", "--local", "-f", str(path), "--type", kind, "-p", json.dumps(patch), "-o", "json"],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return json.loads(done.stdout)
 
@@ -45,15 +52,27 @@ def apply_as_kubectl(
         annotations["kubectl.kubernetes.io/last-applied-configuration"] = json.dumps(last)
     patches: list[Any] = []
     server = HTTPServer(("127.0.0.1", 0), _handler(live, patches))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         path = folder / "manifest.json"
         path.write_text(json.dumps(manifest))
         subprocess.run(
-            [str(KUBECTL), "apply", "--server", f"http://127.0.0.1:{server.server_port}", "--validate=false",
-             "--cache-dir", str(folder / "cache"), "-f", str(path)],
-            capture_output=True, text=True, check=True, env={"HOME": str(folder), "PATH": ""},
+            [
+                str(KUBECTL),
+                "apply",
+                "--server",
+                f"http://127.0.0.1:{server.server_port}",
+                "--validate=false",
+                "--cache-dir",
+                str(folder / "cache"),
+                "-f",
+                str(path),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"HOME": str(folder), "PATH": ""},
         )
     finally:
         server.shutdown()
@@ -98,13 +117,26 @@ def _discovery(path: str) -> Any:
         return {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/apis":
         groups = [name.removeprefix("/apis/").split("/") for name in _KINDS if name.startswith("/apis/")]
-        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [
-            {"name": group, "versions": [{"groupVersion": f"{group}/{version}", "version": version}],
-             "preferredVersion": {"groupVersion": f"{group}/{version}", "version": version}}
-            for group, version in groups]}
+        return {
+            "kind": "APIGroupList",
+            "apiVersion": "v1",
+            "groups": [
+                {
+                    "name": group,
+                    "versions": [{"groupVersion": f"{group}/{version}", "version": version}],
+                    "preferredVersion": {"groupVersion": f"{group}/{version}", "version": version},
+                }
+                for group, version in groups
+            ],
+        }
     if path in _KINDS:
         verbs = ["get", "list", "create", "update", "patch", "delete"]
-        return {"kind": "APIResourceList", "groupVersion": path.removeprefix("/apis/").removeprefix("/api/"), "resources": [
-            {"name": plural, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": verbs}
-            for plural, kind, namespaced in _KINDS[path]]}
+        return {
+            "kind": "APIResourceList",
+            "groupVersion": path.removeprefix("/apis/").removeprefix("/api/"),
+            "resources": [
+                {"name": plural, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": verbs}
+                for plural, kind, namespaced in _KINDS[path]
+            ],
+        }
     return None

@@ -21,8 +21,12 @@ needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="no kubectl here")
 
 def a_pod(spec: dict[str, Any], **metadata: Any) -> dict[str, Any]:
     containers = {"containers": [{"name": "c", "image": "x"}]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default", **metadata},
-            "spec": {**containers, **spec}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "default", **metadata},
+        "spec": {**containers, **spec},
+    }
 
 
 def of(kind: str, version: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -44,71 +48,150 @@ def env(*names: str) -> dict[str, Any]:
 
 APPLIES: dict[str, tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any], dict[str, Any]]] = {
     "a label that the manifest has no more goes, one that it never had stays": (
-        a_pod({}, labels={"a": "1", "b": "2", "injected": "3"}), a_pod({}, labels={"a": "1", "b": "2"}),
-        a_pod({}, labels={"a": "9"}), a_pod({}, labels={"a": "9", "injected": "3"})),
+        a_pod({}, labels={"a": "1", "b": "2", "injected": "3"}),
+        a_pod({}, labels={"a": "1", "b": "2"}),
+        a_pod({}, labels={"a": "9"}),
+        a_pod({}, labels={"a": "9", "injected": "3"}),
+    ),
     "without a last manifest nothing goes": (
-        a_pod({}, labels={"a": "1", "b": "2"}), None, a_pod({}, labels={"a": "9"}), a_pod({}, labels={"a": "9", "b": "2"})),
+        a_pod({}, labels={"a": "1", "b": "2"}),
+        None,
+        a_pod({}, labels={"a": "9"}),
+        a_pod({}, labels={"a": "9", "b": "2"}),
+    ),
     "a container that something else injected stays, in its place": (
-        a_pod({"containers": named("side", "c", "last")}), a_pod({"containers": named("c")}),
-        a_pod({"containers": named("c", "new")}), a_pod({"containers": named("side", "c", "new", "last")})),
+        a_pod({"containers": named("side", "c", "last")}),
+        a_pod({"containers": named("c")}),
+        a_pod({"containers": named("c", "new")}),
+        a_pod({"containers": named("side", "c", "new", "last")}),
+    ),
     "a container that the manifest has no more goes": (
-        a_pod({"containers": named("side", "c", "d")}), a_pod({"containers": named("c", "d")}),
-        a_pod({"containers": named("d")}), a_pod({"containers": named("side", "d")})),
+        a_pod({"containers": named("side", "c", "d")}),
+        a_pod({"containers": named("c", "d")}),
+        a_pod({"containers": named("d")}),
+        a_pod({"containers": named("side", "d")}),
+    ),
     "containers stand in the order of the manifest": (
-        a_pod({"containers": named("a", "b", "c")}), a_pod({"containers": named("a", "b", "c")}),
-        a_pod({"containers": named("c", "a", "b")}), a_pod({"containers": named("c", "a", "b")})),
+        a_pod({"containers": named("a", "b", "c")}),
+        a_pod({"containers": named("a", "b", "c")}),
+        a_pod({"containers": named("c", "a", "b")}),
+        a_pod({"containers": named("c", "a", "b")}),
+    ),
     "a replaced container leaves its neighbours where they are": (
-        a_pod({"containers": named("s", "old")}), a_pod({"containers": named("old")}),
-        a_pod({"containers": named("new")}), a_pod({"containers": named("s", "new")})),
+        a_pod({"containers": named("s", "old")}),
+        a_pod({"containers": named("old")}),
+        a_pod({"containers": named("new")}),
+        a_pod({"containers": named("s", "new")}),
+    ),
     "environment variables are merged by name": (
-        a_pod(env("A", "C")), a_pod(env("A")), a_pod(env("B")), a_pod(env("B", "C"))),
+        a_pod(env("A", "C")),
+        a_pod(env("A")),
+        a_pod(env("B")),
+        a_pod(env("C", "B")),
+    ),
     "mounts are merged by path and ports by number": (
-        a_pod({"containers": named("c", volumeMounts=[{"name": "v", "mountPath": "/a"}], ports=[{"containerPort": 1}])}),
+        a_pod(
+            {"containers": named("c", volumeMounts=[{"name": "v", "mountPath": "/a"}], ports=[{"containerPort": 1}])}
+        ),
         None,
-        a_pod({"containers": named("c", volumeMounts=[{"name": "w", "mountPath": "/b"}], ports=[{"containerPort": 2}])}),
-        a_pod({"containers": named("c", volumeMounts=[{"name": "w", "mountPath": "/b"}, {"name": "v", "mountPath": "/a"}],
-                                   ports=[{"containerPort": 2}, {"containerPort": 1}])})),
+        a_pod(
+            {"containers": named("c", volumeMounts=[{"name": "w", "mountPath": "/b"}], ports=[{"containerPort": 2}])}
+        ),
+        a_pod(
+            {
+                "containers": named(
+                    "c",
+                    volumeMounts=[{"name": "w", "mountPath": "/b"}, {"name": "v", "mountPath": "/a"}],
+                    ports=[{"containerPort": 2}, {"containerPort": 1}],
+                )
+            }
+        ),
+    ),
     "tolerations, arguments and volume terms are replaced": (
-        a_pod({"tolerations": [{"key": "a", "operator": "Exists"}], "containers": named("c", args=["1", "2"])}), None,
-        a_pod({"tolerations": [{"key": "b", "operator": "Exists"}], "containers": named("c", args=["3"])}),
-        a_pod({"tolerations": [{"key": "b", "operator": "Exists"}], "containers": named("c", args=["3"])})),
-    "a volume keeps one source": (
-        a_pod({"volumes": [{"name": "v", "emptyDir": {}}]}), None,
-        a_pod({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "d"}}]}),
-        a_pod({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "d"}}]})),
-    "spread constraints are merged by their key": (
-        a_pod({"topologySpreadConstraints": [{"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}]}),
+        a_pod({"tolerations": [{"key": "a", "operator": "Exists"}], "containers": named("c", args=["1", "2"])}),
         None,
-        a_pod({"topologySpreadConstraints": [{"topologyKey": "host", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule"}]}),
-        a_pod({"topologySpreadConstraints": [{"topologyKey": "host", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule"},
-                                             {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}]})),
+        a_pod({"tolerations": [{"key": "b", "operator": "Exists"}], "containers": named("c", args=["3"])}),
+        a_pod({"tolerations": [{"key": "b", "operator": "Exists"}], "containers": named("c", args=["3"])}),
+    ),
+    "a volume keeps one source": (
+        a_pod({"volumes": [{"name": "v", "emptyDir": {}}]}),
+        None,
+        a_pod({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "d"}}]}),
+        a_pod({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "d"}}]}),
+    ),
+    "spread constraints are merged by their key": (
+        a_pod(
+            {"topologySpreadConstraints": [{"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}]}
+        ),
+        None,
+        a_pod(
+            {"topologySpreadConstraints": [{"topologyKey": "host", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule"}]}
+        ),
+        a_pod(
+            {
+                "topologySpreadConstraints": [
+                    {"topologyKey": "host", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule"},
+                    {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"},
+                ]
+            }
+        ),
+    ),
     "null takes a field away": (
-        a_pod({"nodeSelector": {"a": "1"}, "hostname": "h"}), None, a_pod({"nodeSelector": None, "hostname": "i"}),
-        a_pod({"hostname": "i"})),
+        a_pod({"nodeSelector": {"a": "1"}, "hostname": "h"}),
+        None,
+        a_pod({"nodeSelector": None, "hostname": "i"}),
+        a_pod({"hostname": "i"}),
+    ),
     "finalizers and owners are merged": (
-        a_pod({}, finalizers=["a/b"], ownerReferences=[{"apiVersion": "v1", "kind": "X", "name": "n", "uid": "u"}]), None,
+        a_pod({}, finalizers=["a/b"], ownerReferences=[{"apiVersion": "v1", "kind": "X", "name": "n", "uid": "u"}]),
+        None,
         a_pod({}, finalizers=["c/d"]),
-        a_pod({}, finalizers=["c/d", "a/b"], ownerReferences=[{"apiVersion": "v1", "kind": "X", "name": "n", "uid": "u"}])),
+        a_pod(
+            {}, finalizers=["c/d", "a/b"], ownerReferences=[{"apiVersion": "v1", "kind": "X", "name": "n", "uid": "u"}]
+        ),
+    ),
     "the claim templates of a set are replaced, its template is merged": (
-        of("StatefulSet", "apps/v1", {
-            "replicas": 3, "template": {"spec": {"containers": named("c", imagePullPolicy="Always")}},
-            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"volumeMode": "Filesystem"}}]}), None,
-        of("StatefulSet", "apps/v1", {
-            "template": {"spec": {"containers": [{"name": "c", "image": "y"}]}},
-            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}]}),
-        of("StatefulSet", "apps/v1", {
-            "replicas": 3, "template": {"spec": {"containers": [{"name": "c", "image": "y", "imagePullPolicy": "Always"}]}},
-            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}]})),
+        of(
+            "StatefulSet",
+            "apps/v1",
+            {
+                "replicas": 3,
+                "template": {"spec": {"containers": named("c", imagePullPolicy="Always")}},
+                "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"volumeMode": "Filesystem"}}],
+            },
+        ),
+        None,
+        of(
+            "StatefulSet",
+            "apps/v1",
+            {
+                "template": {"spec": {"containers": [{"name": "c", "image": "y"}]}},
+                "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}],
+            },
+        ),
+        of(
+            "StatefulSet",
+            "apps/v1",
+            {
+                "replicas": 3,
+                "template": {"spec": {"containers": [{"name": "c", "image": "y", "imagePullPolicy": "Always"}]}},
+                "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}],
+            },
+        ),
+    ),
     "the selector of a budget is replaced": (
-        of("PodDisruptionBudget", "policy/v1", {"selector": {"matchLabels": {"a": "1"}}, "minAvailable": 1}), None,
+        of("PodDisruptionBudget", "policy/v1", {"selector": {"matchLabels": {"a": "1"}}, "minAvailable": 1}),
+        None,
         of("PodDisruptionBudget", "policy/v1", {"selector": {"matchLabels": {"b": "2"}}}),
-        of("PodDisruptionBudget", "policy/v1", {"selector": {"matchLabels": {"b": "2"}}, "minAvailable": 1})),
+        of("PodDisruptionBudget", "policy/v1", {"selector": {"matchLabels": {"b": "2"}}, "minAvailable": 1}),
+    ),
     "ports of a service are merged by port": (
-        of("Service", "v1", {"ports": [{"port": 80, "nodePort": 30000}], "clusterIP": "10.0.0.1"}), None,
+        of("Service", "v1", {"ports": [{"port": 80, "nodePort": 30000}], "clusterIP": "10.0.0.1"}),
+        None,
         of("Service", "v1", {"ports": [{"port": 80, "name": "http"}]}),
-        of("Service", "v1", {"ports": [{"port": 80, "name": "http", "nodePort": 30000}], "clusterIP": "10.0.0.1"})),
-    "what was dropped and is gone already is not missed": (
-        a_pod({}), a_pod({"hostname": "h"}), a_pod({}), a_pod({})),
+        of("Service", "v1", {"ports": [{"port": 80, "name": "http", "nodePort": 30000}], "clusterIP": "10.0.0.1"}),
+    ),
+    "what was dropped and is gone already is not missed": (a_pod({}), a_pod({"hostname": "h"}), a_pod({}), a_pod({})),
 }
 
 
@@ -136,9 +219,18 @@ def test_an_apply_that_changes_nothing_gives_the_very_object() -> None:
 
 def test_status_and_what_the_server_sets_are_not_taken_from_a_manifest() -> None:
     node = make_node("n1")
-    raw = {"kind": "Node", "apiVersion": "v1", "status": {"capacity": {"cpu": "1"}}, "metadata": {
-        "name": "n1", "uid": "forged", "resourceVersion": "12", "creationTimestamp": "2024-01-01T00:00:00Z",
-        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}}}
+    raw = {
+        "kind": "Node",
+        "apiVersion": "v1",
+        "status": {"capacity": {"cpu": "1"}},
+        "metadata": {
+            "name": "n1",
+            "uid": "forged",
+            "resourceVersion": "12",
+            "creationTimestamp": "2024-01-01T00:00:00Z",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+        },
+    }
     assert apply_patch(node, raw, None) == node
 
 
@@ -166,36 +258,50 @@ def test_a_set_that_is_applied_again_stays_as_it_is_stored() -> None:
 
 STRATEGIC: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "containers are merged by name, new ones first": (
-        a_pod({"containers": named("c", command=["a"])}), {"spec": {"containers": [{"name": "d", "image": "y"}, {"name": "c",
-                                                                                                                "image": "z"}]}},
-        a_pod({"containers": [{"name": "d", "image": "y"}, {"name": "c", "image": "z", "command": ["a"]}]})),
+        a_pod({"containers": named("c", command=["a"])}),
+        {"spec": {"containers": [{"name": "d", "image": "y"}, {"name": "c", "image": "z"}]}},
+        a_pod({"containers": [{"name": "d", "image": "y"}, {"name": "c", "image": "z", "command": ["a"]}]}),
+    ),
     "an element is deleted by a directive": (
-        a_pod({"containers": named("c", "d")}), {"spec": {"containers": [{"name": "c", "$patch": "delete"}]}},
-        a_pod({"containers": named("d")})),
+        a_pod({"containers": named("c", "d")}),
+        {"spec": {"containers": [{"name": "c", "$patch": "delete"}]}},
+        a_pod({"containers": named("d")}),
+    ),
     "a list is replaced by a directive": (
-        a_pod({"containers": named("c", "d")}), {"spec": {"containers": [{"name": "e", "image": "x"}, {"$patch": "replace"}]}},
-        a_pod({"containers": named("e")})),
+        a_pod({"containers": named("c", "d")}),
+        {"spec": {"containers": [{"name": "e", "image": "x"}, {"$patch": "replace"}]}},
+        a_pod({"containers": named("e")}),
+    ),
     "a map is replaced by a directive": (
-        a_pod({}, labels={"a": "1"}), {"metadata": {"labels": {"b": "2", "$patch": "replace"}}}, a_pod({}, labels={"b": "2"})),
+        a_pod({}, labels={"a": "1"}),
+        {"metadata": {"labels": {"b": "2", "$patch": "replace"}}},
+        a_pod({}, labels={"b": "2"}),
+    ),
     "kept keys are named": (
         a_pod({"volumes": [{"name": "v", "emptyDir": {}}]}),
         {"spec": {"volumes": [{"name": "v", "hostPath": {"path": "/x"}, "$retainKeys": ["name", "hostPath"]}]}},
-        a_pod({"volumes": [{"name": "v", "hostPath": {"path": "/x"}}]})),
+        a_pod({"volumes": [{"name": "v", "hostPath": {"path": "/x"}}]}),
+    ),
     "plain values are merged and taken out by a directive": (
         a_pod({}, finalizers=["a/b", "c/d"]),
         {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a/b"], "finalizers": ["e/f"]}},
-        a_pod({}, finalizers=["e/f", "c/d"])),
+        a_pod({}, finalizers=["e/f", "c/d"]),
+    ),
     "an order is given by a directive": (
         a_pod({"containers": named("a", "b", "c")}),
         {"spec": {"$setElementOrder/containers": [{"name": "c"}, {"name": "a"}]}},
-        a_pod({"containers": named("b", "c", "a")})),
+        a_pod({"containers": named("b", "c", "a")}),
+    ),
     "null takes a field away": (
         a_pod({"nodeSelector": {"a": "1", "b": "2"}, "hostname": "h"}),
-        {"spec": {"nodeSelector": {"a": None}, "hostname": None}}, a_pod({"nodeSelector": {"b": "2"}})),
+        {"spec": {"nodeSelector": {"a": None}, "hostname": None}},
+        a_pod({"nodeSelector": {"b": "2"}}),
+    ),
     "other lists are replaced": (
         a_pod({"tolerations": [{"key": "a", "operator": "Exists"}]}),
         {"spec": {"tolerations": [{"key": "b", "operator": "Exists"}]}},
-        a_pod({"tolerations": [{"key": "b", "operator": "Exists"}]})),
+        a_pod({"tolerations": [{"key": "b", "operator": "Exists"}]}),
+    ),
 }
 
 
@@ -214,12 +320,20 @@ def test_kubectl_patches_in_the_same_way(name: str, tmp_path: Path) -> None:
 
 MERGES = {
     "lists are replaced": (
-        a_pod({"containers": named("c", "d")}), {"spec": {"containers": named("e")}}, a_pod({"containers": named("e")})),
+        a_pod({"containers": named("c", "d")}),
+        {"spec": {"containers": named("e")}},
+        a_pod({"containers": named("e")}),
+    ),
     "maps are merged and null removes": (
         a_pod({"hostname": "h"}, labels={"a": "1", "b": "2"}),
-        {"metadata": {"labels": {"a": None, "c": "3"}}, "spec": {"hostname": None}}, a_pod({}, labels={"b": "2", "c": "3"})),
+        {"metadata": {"labels": {"a": None, "c": "3"}}, "spec": {"hostname": None}},
+        a_pod({}, labels={"b": "2", "c": "3"}),
+    ),
     "a map that was not there is made": (
-        a_pod({}), {"metadata": {"labels": {"a": "1", "b": None}}}, a_pod({}, labels={"a": "1"})),
+        a_pod({}),
+        {"metadata": {"labels": {"a": "1", "b": None}}},
+        a_pod({}, labels={"a": "1"}),
+    ),
 }
 
 
@@ -237,15 +351,21 @@ def test_kubectl_merges_in_the_same_way(name: str, tmp_path: Path) -> None:
 
 
 KEYS: dict[type[Any], dict[str, Any]] = {
-    Pod: {"initContainers": "name", "imagePullSecrets": "name", "schedulingGates": "name"}, Service: {"ports": "port"},
+    Pod: {"initContainers": "name", "imagePullSecrets": "name", "schedulingGates": "name"},
+    Service: {"ports": "port"},
 }
 
 
-@pytest.mark.parametrize(("kind", "field", "key"), [
-    (kind, field, key) for kind, fields in KEYS.items() for field, key in fields.items()])
+@pytest.mark.parametrize(
+    ("kind", "field", "key"), [(kind, field, key) for kind, fields in KEYS.items() for field, key in fields.items()]
+)
 def test_more_lists_are_merged_by_their_key(kind: type[Any], field: str, key: str) -> None:
-    obj = decode({"metadata": {"name": "x"}, "spec": {field: [{key: "a"}]}} if key != "port" else
-                 {"metadata": {"name": "x"}, "spec": {field: [{key: 1}]}}, kind)
+    obj = decode(
+        {"metadata": {"name": "x"}, "spec": {field: [{key: "a"}]}}
+        if key != "port"
+        else {"metadata": {"name": "x"}, "spec": {field: [{key: 1}]}},
+        kind,
+    )
     merged = encode(strategic_merge_patch(obj, {"spec": {field: [{key: "b" if key != "port" else 2}]}}))
     assert len(merged["spec"][field]) == 2
 

@@ -33,18 +33,31 @@ def test_a_dns_label_may_have_63_lower_case_characters_and_dashes_inside(name: s
     assert label_name(name) == ()
 
 
-@pytest.mark.parametrize(("name", "why"), [
-    ("Web", (LABEL,)), ("web-", (LABEL,)), ("a_b", (LABEL,)), ("", (LABEL,)), ("a.b", ("must not contain dots",)),
-    ("a" * 64, ("must be no more than 63 characters",)),
-    ("A" * 64, ("must be no more than 63 characters", LABEL)),
-])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Web", (LABEL,)),
+        ("web-", (LABEL,)),
+        ("a_b", (LABEL,)),
+        ("", (LABEL,)),
+        ("a.b", ("must not contain dots",)),
+        ("a" * 64, ("must be no more than 63 characters",)),
+        ("A" * 64, ("must be no more than 63 characters", LABEL)),
+    ],
+)
 def test_what_is_no_dns_label_is_told_in_kubernetes_words(name: str, why: tuple[str, ...]) -> None:
     assert label_name(name) == why
 
 
-@pytest.mark.parametrize(("name", "why"), [
-    ("a.b-c.d", ()), ("a..b", (SUBDOMAIN,)), ("-a", (SUBDOMAIN,)), ("a" * 254, ("must be no more than 253 characters",)),
-])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a.b-c.d", ()),
+        ("a..b", (SUBDOMAIN,)),
+        ("-a", (SUBDOMAIN,)),
+        ("a" * 254, ("must be no more than 253 characters",)),
+    ],
+)
 def test_a_subdomain_is_labels_joined_by_dots(name: str, why: tuple[str, ...]) -> None:
     assert subdomain_name(name) == why
 
@@ -54,11 +67,19 @@ def test_a_service_name_starts_with_a_letter() -> None:
     assert service_name("0web")[0].startswith("a DNS-1035 label must consist of lower case")
 
 
-@pytest.mark.parametrize(("key", "why"), [
-    ("app", ()), ("kubernetes.io/hostname", ()), ("A_b.c", ()), ("a b", (KEY,)),
-    ("/a", ("prefix part must be non-empty",)), ("x/", ("name part must be non-empty", KEY)),
-    ("Bad/a", (f"prefix part {SUBDOMAIN}",)), ("a" * 64, ("name part must be no more than 63 characters",)),
-])
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("app", ()),
+        ("kubernetes.io/hostname", ()),
+        ("A_b.c", ()),
+        ("a b", (KEY,)),
+        ("/a", ("prefix part must be non-empty",)),
+        ("x/", ("name part must be non-empty", KEY)),
+        ("Bad/a", (f"prefix part {SUBDOMAIN}",)),
+        ("a" * 64, ("name part must be no more than 63 characters",)),
+    ],
+)
 def test_a_label_key_is_a_name_with_an_optional_dns_prefix(key: str, why: tuple[str, ...]) -> None:
     assert qualified_name(key) == why
 
@@ -73,7 +94,9 @@ def test_a_label_value_has_63_characters_at_most() -> None:
     assert label_value("") == ()
     assert label_value("a" * 63) == ()
     assert label_value("a" * 64) == ("must be no more than 63 characters",)
-    assert label_value("-a")[0].startswith("a valid label must be an empty string or consist of alphanumeric characters")
+    assert label_value("-a")[0].startswith(
+        "a valid label must be an empty string or consist of alphanumeric characters"
+    )
 
 
 def test_generated_names_differ_and_keep_to_58_characters_of_their_base() -> None:

@@ -47,7 +47,8 @@ def test_generate_name_makes_a_fresh_name_each_time(server: Server) -> None:
 
 def test_an_object_needs_a_name(server: Server) -> None:
     assert server.refused(Create(with_meta(make_pod("p"), name=""))).message == (
-        'Pod "" is invalid: metadata.name: Required value: name or generateName is required')
+        'Pod "" is invalid: metadata.name: Required value: name or generateName is required'
+    )
 
 
 def test_a_cluster_wide_object_has_no_namespace(server: Server) -> None:
@@ -69,21 +70,27 @@ def test_a_name_is_taken_as_long_as_its_object_terminates(server: Server) -> Non
 
 
 def test_labels_annotations_owners_and_finalizers_have_their_syntax(server: Server) -> None:
-    bad = with_meta(make_claim("c"), labels={"a b": "ok"}, annotations={"Ok/Fine": "x", "a/b/c": "x"},
-                    finalizers=("plain", "a.b/c"))
+    bad = with_meta(
+        make_claim("c"), labels={"a b": "ok"}, annotations={"Ok/Fine": "x", "a/b/c": "x"}, finalizers=("plain", "a.b/c")
+    )
     message = server.refused(Create(bad)).message
     assert message.startswith('PersistentVolumeClaim "c" is invalid: [metadata.labels: Invalid value: "a b": name part')
     assert 'metadata.annotations: Invalid value: "a/b/c": a valid label key' in message
-    assert ('metadata.finalizers[0]: Invalid value: "plain": name is neither a standard finalizer name nor is it fully '
-            "qualified]") in message
+    assert (
+        'metadata.finalizers[0]: Invalid value: "plain": name is neither a standard finalizer name nor is it fully '
+        "qualified]"
+    ) in message
 
 
 def test_an_object_has_one_controller_at_most(server: Server) -> None:
     owners = [{"apiVersion": "v1", "kind": "Pod", "name": name, "uid": name, "controller": True} for name in "ab"]
-    pod = decode({"metadata": {"name": "p", "ownerReferences": owners},
-                  "spec": {"containers": [{"name": "c", "image": "x"}]}}, Pod)
+    pod = decode(
+        {"metadata": {"name": "p", "ownerReferences": owners}, "spec": {"containers": [{"name": "c", "image": "x"}]}},
+        Pod,
+    )
     assert 'Only one reference can have Controller set to true. Found "true" in references for Pod/a and Pod/b' in (
-        server.refused(Create(pod)).message)
+        server.refused(Create(pod)).message
+    )
 
 
 # --- status -----------------------------------------------------------------------------------------------------------
@@ -112,7 +119,11 @@ def test_a_gated_pod_says_so_from_the_start(server: Server) -> None:
     pod = server.create(make_pod("p", schedulingGates=[{"name": "example.com/wait"}]))
     (condition,) = pod.status.conditions
     assert (condition.type, condition.status, condition.reason, condition.message) == (
-        "PodScheduled", "False", "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
+        "PodScheduled",
+        "False",
+        "SchedulingGated",
+        "Scheduling is blocked due to non-empty scheduling gates",
+    )
 
 
 # --- namespaces -------------------------------------------------------------------------------------------------------
@@ -124,8 +135,10 @@ def test_nothing_is_created_in_a_terminating_namespace(server: Server) -> None:
     server.delete(namespace)
     refused = server.refused(Create(make_claim("c", namespace="shop")))
     assert (refused.reason, refused.code) == ("Forbidden", 403)
-    assert refused.message == ('persistentvolumeclaims "c" is forbidden: unable to create new content in namespace shop '
-                               "because it is being terminated")
+    assert refused.message == (
+        'persistentvolumeclaims "c" is forbidden: unable to create new content in namespace shop '
+        "because it is being terminated"
+    )
     refused = server.refused(Create(make_set("web", namespace="shop")))
     assert refused.message.startswith('statefulsets.apps "web" is forbidden: unable to create')
 
@@ -181,8 +194,14 @@ def test_of_several_defaults_the_newest_counts_then_the_first_by_name(server: Se
 def test_volumes_claims_and_attribute_classes_are_protected_from_the_start(server: Server) -> None:
     assert server.create(make_claim("c")).metadata.finalizers == ("kubernetes.io/pvc-protection",)
     assert server.create(make_volume("v", node="n")).metadata.finalizers == ("kubernetes.io/pv-protection",)
-    fast = server.manifest({"kind": "VolumeAttributesClass", "metadata": {"name": "fast"}, "driverName": "x.io",
-                            "parameters": {"iops": "1"}})
+    fast = server.manifest(
+        {
+            "kind": "VolumeAttributesClass",
+            "metadata": {"name": "fast"},
+            "driverName": "x.io",
+            "parameters": {"iops": "1"},
+        }
+    )
     assert fast.metadata.finalizers == ("kubernetes.io/vac-protection",)
     held = with_meta(make_claim("d"), finalizers=("a.b/c",))
     assert server.create(held).metadata.finalizers == ("a.b/c", "kubernetes.io/pvc-protection")
@@ -192,19 +211,33 @@ def test_volumes_claims_and_attribute_classes_are_protected_from_the_start(serve
 
 
 @pytest.mark.rule("WL-10")
-@pytest.mark.parametrize(("own", "added"), [
-    ([], ["not-ready", "unreachable"]),
-    ([{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}],
-     ["unreachable"]),
-    ([{"key": "node.kubernetes.io/unreachable", "operator": "Exists"}], ["not-ready"]),
-    ([{"operator": "Exists"}], []),
-    ([{"operator": "Exists", "effect": "NoSchedule"}], ["not-ready", "unreachable"]),
-])
+@pytest.mark.parametrize(
+    ("own", "added"),
+    [
+        ([], ["not-ready", "unreachable"]),
+        (
+            [
+                {
+                    "key": "node.kubernetes.io/not-ready",
+                    "operator": "Exists",
+                    "effect": "NoExecute",
+                    "tolerationSeconds": 5,
+                }
+            ],
+            ["unreachable"],
+        ),
+        ([{"key": "node.kubernetes.io/unreachable", "operator": "Exists"}], ["not-ready"]),
+        ([{"operator": "Exists"}], []),
+        ([{"operator": "Exists", "effect": "NoSchedule"}], ["not-ready", "unreachable"]),
+    ],
+)
 def test_every_pod_stands_a_lost_node_for_300_seconds(server: Server, own: Any, added: list[str]) -> None:
     pod = server.create(make_pod("p", tolerations=own))
-    new = [encode(toleration) for toleration in pod.spec.tolerations[len(own):]]
-    assert new == [{"key": f"node.kubernetes.io/{name}", "operator": "Exists", "effect": "NoExecute",
-                    "tolerationSeconds": 300} for name in added]
+    new = [encode(toleration) for toleration in pod.spec.tolerations[len(own) :]]
+    assert new == [
+        {"key": f"node.kubernetes.io/{name}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+        for name in added
+    ]
 
 
 def priority(name: str, value: int, **fields: Any) -> PriorityClass:
@@ -227,26 +260,35 @@ def test_a_pod_without_class_gets_the_global_default(server: Server) -> None:
     spec = server.create(make_pod("p")).spec
     assert (spec.priority, spec.priority_class_name) == (10, "usual")
     refused = server.refused(Create(priority("other", 5, globalDefault=True)))
-    assert refused.message == ('priorityclasses.scheduling.k8s.io "other" is forbidden: PriorityClass usual is already marked '
-                               "as default. Only one default can exist")
+    assert refused.message == (
+        'priorityclasses.scheduling.k8s.io "other" is forbidden: PriorityClass usual is already marked '
+        "as default. Only one default can exist"
+    )
 
 
 @pytest.mark.rule("SC-109")
 def test_priorities_that_do_not_fit_are_refused(server: Server) -> None:
     assert server.refused(Create(make_pod("p", priorityClassName="none"))).message == (
-        'pods "p" is forbidden: no PriorityClass with name none was found')
+        'pods "p" is forbidden: no PriorityClass with name none was found'
+    )
     assert server.refused(Create(make_pod("p", priority=7))).message == (
         'pods "p" is forbidden: the integer value of priority (7) must not be provided in pod spec; priority admission '
-        "controller computed 0 from the given PriorityClass name")
+        "controller computed 0 from the given PriorityClass name"
+    )
     assert server.refused(Create(priority("big", 1_000_000_001))).message == (
         'PriorityClass.scheduling.k8s.io "big" is invalid: value: Forbidden: maximum allowed value of a user defined '
-        "priority is 1000000000")
+        "priority is 1000000000"
+    )
 
 
 @pytest.mark.rule("SC-109")
 def test_changing_the_classes_changes_pods_made_afterwards_only(server: Server) -> None:
     owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "u", "controller": True}
-    raw = {"kind": "Pod", "metadata": {"ownerReferences": [owner]}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
+    raw = {
+        "kind": "Pod",
+        "metadata": {"ownerReferences": [owner]},
+        "spec": {"containers": [{"name": "c", "image": "x"}]},
+    }
 
     def made(name: str) -> Pod:
         return server.create(with_meta(read(raw), name=name))
@@ -258,33 +300,60 @@ def test_changing_the_classes_changes_pods_made_afterwards_only(server: Server) 
 
 @pytest.mark.rule("SC-74")
 def test_label_keys_of_spread_constraints_are_merged_into_the_selector(server: Server) -> None:
-    constraint = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
-                  "labelSelector": {"matchLabels": {"app": "web"}}, "matchLabelKeys": ["hash", "absent"]}
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+        "matchLabelKeys": ["hash", "absent"],
+    }
     pod = server.create(make_pod("p", labels={"hash": "x"}, topologySpreadConstraints=[constraint]))
     assert encode(pod.spec.topology_spread_constraints[0].label_selector)["matchExpressions"] == (
-        {"key": "hash", "operator": "In", "values": ("x",)},)
+        {"key": "hash", "operator": "In", "values": ("x",)},
+    )
 
 
 @pytest.mark.rule("SC-80")
 def test_label_keys_of_pod_affinity_are_merged_into_the_selector(server: Server) -> None:
     term = {"topologyKey": "zone", "labelSelector": {}, "matchLabelKeys": ["a"], "mismatchLabelKeys": ["b"]}
     wish = {"weight": 1, "podAffinityTerm": term}
-    spec = server.create(make_pod("p", labels={"a": "1", "b": "2"}, affinity={
-        "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term],
-                            "preferredDuringSchedulingIgnoredDuringExecution": [wish]}})).spec
+    spec = server.create(
+        make_pod(
+            "p",
+            labels={"a": "1", "b": "2"},
+            affinity={
+                "podAntiAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": [term],
+                    "preferredDuringSchedulingIgnoredDuringExecution": [wish],
+                }
+            },
+        )
+    ).spec
     anti = spec.affinity.pod_anti_affinity
     for merged in (anti.required[0], anti.preferred[0].pod_affinity_term):
         assert [(part.key, part.operator, part.values) for part in merged.label_selector.match_expressions] == [
-            ("a", "In", ("1",)), ("b", "NotIn", ("2",))]
+            ("a", "In", ("1",)),
+            ("b", "NotIn", ("2",)),
+        ]
 
 
 def test_pods_of_one_controller_keep_what_is_their_own(server: Server) -> None:
     owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "u", "controller": True}
 
     def pod(name: str, image: str = "x:1") -> Pod:
-        return read({"kind": "Pod", "metadata": {"name": name, "labels": {"name": name}, "ownerReferences": [owner]}, "spec": {
-            "hostname": name, "containers": [{"name": "c", "image": image, "volumeMounts": [{"name": "data", "mountPath": "/d"}]}],
-            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": f"data-{name}"}}]}})
+        return read(
+            {
+                "kind": "Pod",
+                "metadata": {"name": name, "labels": {"name": name}, "ownerReferences": [owner]},
+                "spec": {
+                    "hostname": name,
+                    "containers": [
+                        {"name": "c", "image": image, "volumeMounts": [{"name": "data", "mountPath": "/d"}]}
+                    ],
+                    "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": f"data-{name}"}}],
+                },
+            }
+        )
 
     alone = Server()
     for name, image in (("web-0", "x:1"), ("web-1", "x:1"), ("web-2", "x:2"), ("web-3", "x:2")):
@@ -295,8 +364,10 @@ def test_pods_of_one_controller_keep_what_is_their_own(server: Server) -> None:
         assert made.metadata.labels == {"name": name}
     assert alone.store.version == 0
     bad = pod("web-4", "x:2")
-    assert 'spec.hostname: Invalid value: "A"' in server.refused(
-        Create(evolve(bad, spec=evolve(bad.spec, hostname="A")))).message
+    assert (
+        'spec.hostname: Invalid value: "A"'
+        in server.refused(Create(evolve(bad, spec=evolve(bad.spec, hostname="A")))).message
+    )
     moved = evolve(bad, spec=evolve(bad.spec, volumes=(evolve(bad.spec.volumes[0], name="other"),)))
     assert 'spec.containers[0].volumeMounts[0].name: Not found: "data"' in server.refused(Create(moved)).message
 
@@ -305,23 +376,41 @@ def test_pods_of_one_controller_keep_what_is_their_own(server: Server) -> None:
 
 
 def test_an_object_of_a_dump_is_kept_as_it_is(server: Server) -> None:
-    claim = decode({
-        "metadata": {"name": "c", "namespace": "gone", "uid": "u-1", "deletionTimestamp": 5, "creationTimestamp": 2,
-                     "finalizers": ["a.b/c"], "generation": 4},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "volumeName": "v"},
-        "status": {"phase": "Bound", "capacity": {"storage": "5Gi"}},
-    }, PersistentVolumeClaim)
+    claim = decode(
+        {
+            "metadata": {
+                "name": "c",
+                "namespace": "gone",
+                "uid": "u-1",
+                "deletionTimestamp": 5,
+                "creationTimestamp": 2,
+                "finalizers": ["a.b/c"],
+                "generation": 4,
+            },
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Gi"}},
+                "volumeName": "v",
+            },
+            "status": {"phase": "Bound", "capacity": {"storage": "5Gi"}},
+        },
+        PersistentVolumeClaim,
+    )
     server.create(a_class("standard"))
     loaded = server.api.load(claim, 9)
-    assert loaded == evolve(with_meta(claim, resource_version=server.store.version),
-                            spec=evolve(claim.spec, volume_mode="Filesystem"))
+    assert loaded == evolve(
+        with_meta(claim, resource_version=server.store.version), spec=evolve(claim.spec, volume_mode="Filesystem")
+    )
     assert isinstance(server.api.load(claim, 9), Refused)
 
 
 def test_what_a_dump_leaves_out_is_filled_in(server: Server) -> None:
     volume: Any = server.api.load(with_meta(make_volume("v", node="n", phase="Available"), uid="u"), 3)
     assert (volume.status.phase, volume.spec.volume_mode, volume.metadata.creation_timestamp) == (
-        "Available", "Filesystem", 3)
+        "Available",
+        "Filesystem",
+        3,
+    )
     pod: Any = server.api.load(make_pod("p", uid="u2"), 3)
     assert (pod.status.phase, pod.spec.restart_policy, pod.spec.tolerations) == ("Pending", "Always", ())
     node: Any = server.api.load(decode({"metadata": {"name": "n", "uid": "u3"}}, Node), 3)

@@ -25,7 +25,9 @@ def times(obj: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.rule("WL-88")
-@pytest.mark.parametrize(("own", "asked", "grace"), [(None, None, 30), (10, None, 10), (10, 3, 3), (10, -4, 1), (-9, None, 1)])
+@pytest.mark.parametrize(
+    ("own", "asked", "grace"), [(None, None, 30), (10, None, 10), (10, 3, 3), (10, -4, 1), (-9, None, 1)]
+)
 def test_a_pod_on_a_node_gets_its_grace(server: Server, own: Any, asked: Any, grace: int) -> None:
     pod = running(server, **({"terminationGracePeriodSeconds": own} if own is not None else {}))
     server.now = 5 * SECOND
@@ -143,14 +145,20 @@ def test_preconditions_must_hold(server: Server) -> None:
     web = server.create(make_set("web"))
     refused = server.refused(Delete(web.key, uid="other"))
     assert refused.message == (
-        f'Operation cannot be fulfilled on StatefulSet.apps "web": the UID in the precondition (other) does not match the UID '
-        f"in record ({web.metadata.uid}). The object might have been deleted and then recreated")
+        'Operation cannot be fulfilled on StatefulSet.apps "web": the UID in the precondition (other) '
+        "does not match the UID "
+        f"in record ({web.metadata.uid}). The object might have been deleted and then recreated"
+    )
     stale = web.metadata.resource_version
     web = server.update(with_meta(web, labels={"a": "b"}))
     refused = server.refused(Delete(web.key, uid=web.metadata.uid, resource_version=stale))
     assert (refused.code, refused.message) == (
-        409, f'Operation cannot be fulfilled on StatefulSet.apps "web": the ResourceVersion in the precondition ({stale}) does '
-        f"not match the ResourceVersion in record ({web.metadata.resource_version}). The object might have been modified")
+        409,
+        'Operation cannot be fulfilled on StatefulSet.apps "web": the ResourceVersion in the '
+        f"precondition ({stale}) does "
+        f"not match the ResourceVersion in record ({web.metadata.resource_version}). The object might "
+        "have been modified",
+    )
     assert server.delete(web, uid=web.metadata.uid, resource_version=web.metadata.resource_version) is None
 
 
@@ -166,7 +174,9 @@ def test_in_the_background_an_owner_vanishes_at_once(server: Server) -> None:
 @pytest.mark.rule("WL-93")
 @pytest.mark.rule("WL-94")
 @pytest.mark.parametrize(("propagation", "finalizer"), [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")])
-def test_other_propagations_leave_a_finalizer_for_the_collector(server: Server, propagation: str, finalizer: str) -> None:
+def test_other_propagations_leave_a_finalizer_for_the_collector(
+    server: Server, propagation: str, finalizer: str
+) -> None:
     web = server.create(make_set("web"))
     server.now = 7
     going = server.delete(web, propagation=propagation)
@@ -222,13 +232,15 @@ def test_a_namespace_with_other_finalizers_waits_for_them_too(server: Server) ->
 def test_some_namespaces_may_not_be_deleted(server: Server) -> None:
     default = server.namespace("default")
     assert server.refused(Delete(default.key)).message == (
-        'namespaces "default" is forbidden: this namespace may not be deleted')
+        'namespaces "default" is forbidden: this namespace may not be deleted'
+    )
 
 
 def test_a_volume_in_use_is_held_by_its_finalizer(server: Server) -> None:
     volume = server.status(server.create(make_volume("v", node="n")), phase="Bound")
     going = server.delete(volume)
     assert going.metadata.finalizers == ("kubernetes.io/pv-protection",)
-    changed = server.update(evolve(going, spec=evolve(going.spec, claim_ref=None), metadata=evolve(
-        going.metadata, labels={"a": "b"})))
+    changed = server.update(
+        evolve(going, spec=evolve(going.spec, claim_ref=None), metadata=evolve(going.metadata, labels={"a": "b"}))
+    )
     assert changed.metadata.deletion_timestamp == 0

@@ -34,8 +34,7 @@ def test_an_eviction_uses_up_the_budget_marks_the_pod_and_deletes_it_gracefully(
     going = server.done(Evict(pod.key))
     assert going.metadata.deletion_timestamp == 33 * SECOND
     target = going.condition("DisruptionTarget")
-    assert (target.status, target.reason, target.message) == (
-        "True", "EvictionByEvictionAPI", "Eviction API: evicting")
+    assert (target.status, target.reason, target.message) == ("True", "EvictionByEvictionAPI", "Eviction API: evicting")
     status = server.now_is(budget).status  # type: ignore[union-attr]
     assert (status.disruptions_allowed, status.disrupted_pods) == (0, {"web-0": 3 * SECOND})
     (allowed,) = status.conditions
@@ -96,13 +95,22 @@ def test_two_budgets_are_too_many(server: Server) -> None:
     a_budget(server, "b", disruptions_allowed=1)
     refused = server.refused(Evict(pod.key))
     assert (refused.code, refused.message) == (
-        500, "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")
+        500,
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+    )
 
 
 @pytest.mark.rule("WL-141")
-@pytest.mark.parametrize(("policy", "healthy", "desired", "goes"), [
-    ("AlwaysAllow", 0, 2, True), (None, 2, 2, True), ("IfHealthyBudget", 3, 2, True), (None, 1, 2, False), (None, 0, 0, False),
-])
+@pytest.mark.parametrize(
+    ("policy", "healthy", "desired", "goes"),
+    [
+        ("AlwaysAllow", 0, 2, True),
+        (None, 2, 2, True),
+        ("IfHealthyBudget", 3, 2, True),
+        (None, 1, 2, False),
+        (None, 0, 0, False),
+    ],
+)
 def test_an_unready_pod_may_go_without_using_the_budget(
     server: Server, policy: str | None, healthy: int, desired: int, goes: bool
 ) -> None:

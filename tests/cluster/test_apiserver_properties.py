@@ -22,12 +22,28 @@ FINALIZERS = st.lists(st.sampled_from(["a.b/c", "orphan", "d.e/f"]), max_size=2,
 @st.composite
 def objects(draw: st.DrawFn) -> Object:
     name = draw(st.sampled_from(NAMES))
-    obj: Any = draw(st.sampled_from([
-        make_pod(name), make_pod(name, nodeName="n1"), make_claim(name), make_claim(name, storage_class="s"),
-        make_volume(name, node="n1"), make_node(name), make_set(name), make_set(name, replicas=-1),
-    ]))
-    return with_meta(obj, labels=draw(LABELS), finalizers=draw(FINALIZERS), generation=draw(st.integers(0, 3)),
-                     uid=draw(st.sampled_from(["", "", "forged"])), deletion_timestamp=draw(st.sampled_from([None, 5])))
+    obj: Any = draw(
+        st.sampled_from(
+            [
+                make_pod(name),
+                make_pod(name, nodeName="n1"),
+                make_claim(name),
+                make_claim(name, storage_class="s"),
+                make_volume(name, node="n1"),
+                make_node(name),
+                make_set(name),
+                make_set(name, replicas=-1),
+            ]
+        )
+    )
+    return with_meta(
+        obj,
+        labels=draw(LABELS),
+        finalizers=draw(FINALIZERS),
+        generation=draw(st.integers(0, 3)),
+        uid=draw(st.sampled_from(["", "", "forged"])),
+        deletion_timestamp=draw(st.sampled_from([None, 5])),
+    )
 
 
 @st.composite
@@ -41,9 +57,12 @@ def calls(draw: st.DrawFn, server: Server) -> Write:
     verb = draw(st.sampled_from(["update", "status", "patch", "merge", "delete", "evict", "bind", "same"]))
     version = draw(st.sampled_from([obj.metadata.resource_version, obj.metadata.resource_version, 1, 0]))
     if verb == "delete":
-        return Delete(obj.key, uid=draw(st.sampled_from(["", obj.metadata.uid, "x"])),
-                      grace=draw(st.sampled_from([None, 0, 5, -1])),
-                      propagation=draw(st.sampled_from([None, "Background", "Foreground", "Orphan"])))
+        return Delete(
+            obj.key,
+            uid=draw(st.sampled_from(["", obj.metadata.uid, "x"])),
+            grace=draw(st.sampled_from([None, 0, 5, -1])),
+            propagation=draw(st.sampled_from([None, "Background", "Foreground", "Orphan"])),
+        )
     if verb in ("evict", "bind") and isinstance(obj, Pod):
         return Evict(obj.key) if verb == "evict" else Bind(obj.key, obj.metadata.uid, "n2")
     if verb == "merge":
@@ -51,8 +70,14 @@ def calls(draw: st.DrawFn, server: Server) -> Write:
         return Patch(obj.key, edit, ({"metadata": {"labels": draw(LABELS)}},))
     if verb == "same":
         return Update(evolve(obj))
-    changed = with_meta(obj, labels=draw(LABELS), finalizers=draw(FINALIZERS), resource_version=version,
-                        creation_timestamp=draw(st.sampled_from([None, 77])), generation=draw(st.integers(0, 9)))
+    changed = with_meta(
+        obj,
+        labels=draw(LABELS),
+        finalizers=draw(FINALIZERS),
+        resource_version=version,
+        creation_timestamp=draw(st.sampled_from([None, 77])),
+        generation=draw(st.integers(0, 9)),
+    )
     if isinstance(other, type(obj)) and draw(st.booleans()):
         changed = evolve(changed, spec=other.spec)
     if verb == "status":

@@ -16,8 +16,10 @@ def a_quota(server: Server, name: str = "q", scopes: tuple[str, ...] = (), **har
 
 
 def quota(name: str, scopes: tuple[str, ...], hard: Any) -> ResourceQuota:
-    return decode({"metadata": {"name": name, "namespace": "default"}, "spec": {"hard": hard, "scopes": list(scopes)}},
-                  ResourceQuota)
+    return decode(
+        {"metadata": {"name": name, "namespace": "default"}, "spec": {"hard": hard, "scopes": list(scopes)}},
+        ResourceQuota,
+    )
 
 
 def used(server: Server, made: Any) -> dict[str, str]:
@@ -31,24 +33,35 @@ def test_a_third_claim_exceeds_a_quota_of_two(server: Server) -> None:
     server.create(make_claim("data-web-1"))
     refused = server.refused(Create(make_claim("data-web-2")))
     assert (refused.reason, refused.code, refused.message) == (
-        "Forbidden", 403, 'persistentvolumeclaims "data-web-2" is forbidden: exceeded quota: q, requested: '
-        "persistentvolumeclaims=1, used: persistentvolumeclaims=2, limited: persistentvolumeclaims=2")
+        "Forbidden",
+        403,
+        'persistentvolumeclaims "data-web-2" is forbidden: exceeded quota: q, requested: '
+        "persistentvolumeclaims=1, used: persistentvolumeclaims=2, limited: persistentvolumeclaims=2",
+    )
     assert used(server, made) == {"persistentvolumeclaims": "2"}
 
 
 def test_storage_is_counted_in_all_and_by_class(server: Server) -> None:
-    hard = {"requests.storage": "10Gi", "gold.storageclass.storage.k8s.io/requests.storage": "4Gi",
-            "gold.storageclass.storage.k8s.io/persistentvolumeclaims": "2", "count/persistentvolumeclaims": "9"}
+    hard = {
+        "requests.storage": "10Gi",
+        "gold.storageclass.storage.k8s.io/requests.storage": "4Gi",
+        "gold.storageclass.storage.k8s.io/persistentvolumeclaims": "2",
+        "count/persistentvolumeclaims": "9",
+    }
     made = server.create(quota("q", (), hard))
     server.create(make_claim("a", request="3Gi", storage_class="gold"))
     server.create(make_claim("b", request="3Gi", storage_class="tin"))
     assert used(server, made) == {
-        "requests.storage": "6Gi", "gold.storageclass.storage.k8s.io/requests.storage": "3Gi",
-        "gold.storageclass.storage.k8s.io/persistentvolumeclaims": "1", "count/persistentvolumeclaims": "2"}
+        "requests.storage": "6Gi",
+        "gold.storageclass.storage.k8s.io/requests.storage": "3Gi",
+        "gold.storageclass.storage.k8s.io/persistentvolumeclaims": "1",
+        "count/persistentvolumeclaims": "2",
+    }
     assert server.refused(Create(make_claim("c", request="2Gi", storage_class="gold"))).message.endswith(
         "exceeded quota: q, requested: gold.storageclass.storage.k8s.io/requests.storage=2Gi, used: "
         "gold.storageclass.storage.k8s.io/requests.storage=3Gi, limited: "
-        "gold.storageclass.storage.k8s.io/requests.storage=4Gi")
+        "gold.storageclass.storage.k8s.io/requests.storage=4Gi"
+    )
     server.create(make_claim("d", request="4Gi", storage_class="tin"))
 
 
@@ -56,14 +69,17 @@ def test_all_resources_that_are_exceeded_are_told_in_order(server: Server) -> No
     a_quota(server, pods="0", requests__cpu="1")
     pod = make_pod("p", cpu="2")
     assert server.refused(Create(pod)).message == (
-        'pods "p" is forbidden: exceeded quota: q, requested: pods=1,requests.cpu=2, used: pods=0,requests.cpu=0, limited: '
-        "pods=0,requests.cpu=1")
+        'pods "p" is forbidden: exceeded quota: q, requested: pods=1,requests.cpu=2, used: '
+        "pods=0,requests.cpu=0, limited: "
+        "pods=0,requests.cpu=1"
+    )
 
 
 def test_compute_resources_under_a_quota_must_be_said(server: Server) -> None:
     a_quota(server, requests__cpu="1", limits__memory="1Gi")
     assert server.refused(Create(make_pod("p"))).message == (
-        'pods "p" is forbidden: failed quota: q: must specify limits.memory for: main; requests.cpu for: main')
+        'pods "p" is forbidden: failed quota: q: must specify limits.memory for: main; requests.cpu for: main'
+    )
 
 
 def test_cpu_and_memory_of_pods_add_up(server: Server) -> None:
@@ -90,23 +106,30 @@ def test_what_is_deleted_or_finished_is_given_back(server: Server) -> None:
 def test_a_new_quota_counts_what_is_there(server: Server) -> None:
     server.create(make_claim("a", request="3Gi"))
     server.create(make_set("web"))
-    made = server.create(quota("q", (), {"requests.storage": "1Gi", "count/statefulsets.apps": "1", "resourcequotas": "2"}))
+    made = server.create(
+        quota("q", (), {"requests.storage": "1Gi", "count/statefulsets.apps": "1", "resourcequotas": "2"})
+    )
     assert used(server, made) == {"requests.storage": "3Gi", "count/statefulsets.apps": "1", "resourcequotas": "1"}
     assert server.refused(Create(make_set("db"))).message.startswith(
-        'statefulsets.apps "db" is forbidden: exceeded quota: q, requested: count/statefulsets.apps=1')
+        'statefulsets.apps "db" is forbidden: exceeded quota: q, requested: count/statefulsets.apps=1'
+    )
 
 
 def test_a_changed_quota_counts_anew(server: Server) -> None:
     made = a_quota(server, pods="3")
     server.create(make_claim("a"))
-    changed = server.done(server.spec(server.now_is(made), hard=quota("x", (), {"persistentvolumeclaims": "1"}).spec.hard))
+    changed = server.done(
+        server.spec(server.now_is(made), hard=quota("x", (), {"persistentvolumeclaims": "1"}).spec.hard)
+    )
     assert {name: str(amount) for name, amount in changed.status.used.items()} == {"persistentvolumeclaims": "1"}
 
 
 def test_a_claim_may_grow_as_far_as_the_quota_goes(server: Server) -> None:
     server.create(make_class("grow", provisioner="x.io/y", allowVolumeExpansion=True))
     made = a_quota(server, requests__storage="10Gi")
-    claim = server.done(server.spec(server.create(make_claim("c", request="5Gi", storage_class="grow")), volume_name="v"))
+    claim = server.done(
+        server.spec(server.create(make_claim("c", request="5Gi", storage_class="grow")), volume_name="v")
+    )
     claim = server.status(claim, phase="Bound", capacity=claim.spec.resources.requests)
     for size, fits in (("11Gi", False), ("10Gi", True)):
         resources = evolve(claim.spec.resources, requests=make_claim("x", request=size).spec.resources.requests)
@@ -115,7 +138,8 @@ def test_a_claim_may_grow_as_far_as_the_quota_goes(server: Server) -> None:
             server.done(write)
         else:
             assert "exceeded quota: q, requested: requests.storage=6Gi, used: requests.storage=5Gi" in (
-                server.refused(write).message)
+                server.refused(write).message
+            )
     assert used(server, made) == {"requests.storage": "10Gi"}
 
 
@@ -126,9 +150,16 @@ def test_a_name_that_is_taken_costs_nothing(server: Server) -> None:
     assert used(server, made) == {"pods": "1"}
 
 
-@pytest.mark.parametrize(("scope", "counted"), [
-    ("BestEffort", 1), ("NotBestEffort", 1), ("Terminating", 1), ("NotTerminating", 2), ("PriorityClass", 1),
-])
+@pytest.mark.parametrize(
+    ("scope", "counted"),
+    [
+        ("BestEffort", 1),
+        ("NotBestEffort", 1),
+        ("Terminating", 1),
+        ("NotTerminating", 2),
+        ("PriorityClass", 1),
+    ],
+)
 def test_a_quota_with_scopes_looks_at_some_pods_only(server: Server, scope: str, counted: int) -> None:
     made = a_quota(server, scopes=(scope,), pods="10")
     server.create(make_claim("c"))
@@ -148,4 +179,5 @@ def test_a_quota_elsewhere_does_not_count(server: Server) -> None:
 
 def test_a_negative_limit_is_refused(server: Server) -> None:
     assert server.refused(Create(quota("q", (), {"pods": "-1"}))).message == (
-        'ResourceQuota "q" is invalid: spec.hard[pods]: Invalid value: "-1": must be greater than or equal to 0')
+        'ResourceQuota "q" is invalid: spec.hard[pods]: Invalid value: "-1": must be greater than or equal to 0'
+    )

@@ -18,16 +18,24 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 
 
 @pytest.mark.rule("VB-20")
-@pytest.mark.parametrize(("obj", "resource"), [
-    (make_claim("x"), "persistentvolumeclaims"), (make_set("x"), "statefulsets.apps"),
-    (make_volume("x", node="n"), "persistentvolumes"), (make_class("x"), "storageclasses.storage.k8s.io"),
-])
+@pytest.mark.parametrize(
+    ("obj", "resource"),
+    [
+        (make_claim("x"), "persistentvolumeclaims"),
+        (make_set("x"), "statefulsets.apps"),
+        (make_volume("x", node="n"), "persistentvolumes"),
+        (make_class("x"), "storageclasses.storage.k8s.io"),
+    ],
+)
 def test_a_write_based_on_an_old_version_is_refused(server: Server, obj: Any, resource: str) -> None:
     first = server.create(obj)
     server.update(with_meta(first, labels={"a": "1"}))
     refused = server.refused(Update(with_meta(first, labels={"a": "2"})))
     assert (refused.reason, refused.code, refused.message) == (
-        "Conflict", 409, f'Operation cannot be fulfilled on {resource} "x": {MODIFIED}')
+        "Conflict",
+        409,
+        f'Operation cannot be fulfilled on {resource} "x": {MODIFIED}',
+    )
 
 
 @pytest.mark.rule("VB-20")
@@ -54,8 +62,10 @@ def test_a_write_without_version_is_taken_as_it_is_where_kubernetes_allows_it(se
     assert server.update(with_meta(pod, resource_version=0, labels={"a": "1"})).metadata.labels == {"a": "1"}
     budget = server.manifest({"kind": "PodDisruptionBudget", "metadata": {"name": "b"}, "spec": {"minAvailable": 1}})
     assert server.refused(Update(with_meta(budget, resource_version=0))).message == (
-        'poddisruptionbudgets.policy "b" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an '
-        "update")
+        'poddisruptionbudgets.policy "b" is invalid: metadata.resourceVersion: Invalid value: 0: must '
+        "be specified for an "
+        "update"
+    )
 
 
 def test_a_write_to_what_is_not_there_is_refused(server: Server) -> None:
@@ -69,8 +79,10 @@ def test_a_write_to_a_successor_of_the_same_name_is_refused(server: Server) -> N
     server.delete(pod)
     new = server.create(make_pod("p"))
     message = server.refused(Update(pod)).message
-    assert message.startswith('Operation cannot be fulfilled on pods "p": StorageError: invalid object, Code: 4, Key: '
-                              "/registry/pods/default/p, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID ")
+    assert message.startswith(
+        'Operation cannot be fulfilled on pods "p": StorageError: invalid object, Code: 4, Key: '
+        "/registry/pods/default/p, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID "
+    )
     assert message.endswith(f"UID in precondition: {pod.metadata.uid}, UID in object meta: {new.metadata.uid}")
     assert server.refused(Patch(new.key, evolve, uid=pod.metadata.uid)).reason == "NotFound"
 
@@ -80,8 +92,15 @@ def test_a_write_to_a_successor_of_the_same_name_is_refused(server: Server) -> N
 
 def test_times_uid_and_generation_are_the_servers(server: Server) -> None:
     web = server.create(make_set("web"))
-    forged = with_meta(web, uid="", creation_timestamp=99, deletion_timestamp=98, deletion_grace_period_seconds=5,
-                       generation=50, labels={"a": "b"})
+    forged = with_meta(
+        web,
+        uid="",
+        creation_timestamp=99,
+        deletion_timestamp=98,
+        deletion_grace_period_seconds=5,
+        generation=50,
+        labels={"a": "b"},
+    )
     changed = server.update(forged)
     assert changed.metadata == evolve(web.metadata, labels={"a": "b"}, resource_version=server.store.version)
 
@@ -89,7 +108,8 @@ def test_times_uid_and_generation_are_the_servers(server: Server) -> None:
 def test_a_name_cannot_be_patched(server: Server) -> None:
     pod = server.create(make_pod("p"))
     assert server.refused(Patch(pod.key, with_meta_named, ("q",))).message == (
-        'Pod "p" is invalid: metadata.name: Invalid value: "q": field is immutable')
+        'Pod "p" is invalid: metadata.name: Invalid value: "q": field is immutable'
+    )
 
 
 def with_meta_named(obj: Any, name: str) -> Any:
@@ -149,8 +169,13 @@ def test_a_phase_change_of_a_volume_is_dated(server: Server) -> None:
 
 def test_owners_of_a_pod_are_not_changed_with_its_status(server: Server) -> None:
     owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "u", "controller": True}
-    pod = server.manifest({"kind": "Pod", "metadata": {"name": "p", "ownerReferences": [owner]},
-                           "spec": {"containers": [{"name": "c", "image": "x"}]}})
+    pod = server.manifest(
+        {
+            "kind": "Pod",
+            "metadata": {"name": "p", "ownerReferences": [owner]},
+            "spec": {"containers": [{"name": "c", "image": "x"}]},
+        }
+    )
     stripped = with_meta(pod, owner_references=())
     after = server.done(UpdateStatus(evolve(stripped, status=evolve(pod.status, phase="Running", qos_class=""))))
     assert after.metadata.owner_references == pod.metadata.owner_references
@@ -161,8 +186,10 @@ def test_a_terminating_object_gets_no_new_finalizer(server: Server) -> None:
     claim = server.delete(server.create(make_claim("c")))
     refused = server.refused(Update(with_meta(claim, finalizers=(*claim.metadata.finalizers, "a.b/c"))))
     assert refused.message == (
-        'PersistentVolumeClaim "c" is invalid: metadata.finalizers: Forbidden: no new finalizers can be added if the object is '
-        'being deleted, found new finalizers []string{"a.b/c"}')
+        'PersistentVolumeClaim "c" is invalid: metadata.finalizers: Forbidden: no new finalizers can be '
+        "added if the object is "
+        'being deleted, found new finalizers []string{"a.b/c"}'
+    )
 
 
 # --- binding ----------------------------------------------------------------------------------------------------------
@@ -170,8 +197,15 @@ def test_a_terminating_object_gets_no_new_finalizer(server: Server) -> None:
 
 @pytest.mark.rule("SC-103")
 def test_a_binding_sets_node_and_condition_and_clears_the_nomination(server: Server) -> None:
-    pod = server.status(server.create(make_pod("p")), nominated_node_name="n9", conditions=(
-        Condition(type="PodScheduled", status="False", reason="Unschedulable", message="0/1", last_transition_time=0),))
+    pod = server.status(
+        server.create(make_pod("p")),
+        nominated_node_name="n9",
+        conditions=(
+            Condition(
+                type="PodScheduled", status="False", reason="Unschedulable", message="0/1", last_transition_time=0
+            ),
+        ),
+    )
     server.now = 4
     after = server.done(Bind(pod.key, pod.metadata.uid, "n1"))
     assert (after.spec.node_name, after.status.nominated_node_name) == ("n1", "")
@@ -192,13 +226,16 @@ def test_a_pod_is_bound_once_and_not_while_it_is_gated_or_going(server: Server) 
     gated = server.create(make_pod("g", schedulingGates=[{"name": "a.b/c"}]))
     going = server.delete(server.create(with_meta(make_pod("d"), finalizers=("a.b/c",))))
     for pod, why in (
-        (on_node, 'pod p is already assigned to node "n1"'), (gated, "pod g has non-empty .spec.schedulingGates"),
+        (on_node, 'pod p is already assigned to node "n1"'),
+        (gated, "pod g has non-empty .spec.schedulingGates"),
         (going, "pod d is being deleted, cannot be assigned to a host"),
     ):
         refused = server.refused(Bind(pod.key, pod.metadata.uid, "n2"))
         name = pod.metadata.name
         assert (refused.code, refused.message) == (
-            409, f'Operation cannot be fulfilled on pods/binding "{name}": {why}')
+            409,
+            f'Operation cannot be fulfilled on pods/binding "{name}": {why}',
+        )
 
 
 def test_a_bound_pod_carries_zone_and_region_of_its_node(server: Server) -> None:

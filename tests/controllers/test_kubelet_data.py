@@ -38,7 +38,8 @@ def read(cluster: Cluster, name: str = "file", *, pod: str = "web-0", volume: st
     cluster.act("kubelet", ReadData(Key("Pod", "default", pod), volume, name))
     value = cluster.notes("read")[-1]["value"]
     kubelet = cluster.world.runtimes["kubelet"]
-    assert kubelet.component.read(Key("Pod", "default", pod), volume, name, kubelet.view) == value  # type: ignore[attr-defined]
+    component: Any = kubelet.component
+    assert component.read(Key("Pod", "default", pod), volume, name, kubelet.view) == value
     return value
 
 
@@ -84,7 +85,8 @@ def test_a_network_volume_shows_the_same_data_on_every_node() -> None:
 def test_two_local_volumes_of_one_path_are_one_place() -> None:
     same = {"local": {"path": "/mnt/disk"}}
     cluster = cluster_with(
-        *bound_pair("data", make_volume("a", node="n1", **same)), *bound_pair("other", make_volume("b", node="n1", **same)),
+        *bound_pair("data", make_volume("a", node="n1", **same)),
+        *bound_pair("other", make_volume("b", node="n1", **same)),
         pods={"web-0": {"claims": ("data",)}, "web-1": {"claims": ("other",)}},
     )
     write(cluster, "answer", "42")
@@ -201,7 +203,8 @@ def test_too_little_free_space_gives_disk_pressure_within_ten_seconds() -> None:
     assert condition is not None
     assert (condition.reason, condition.message) == ("KubeletHasDiskPressure", "kubelet has disk pressure")
     cluster.run(SECOND)
-    assert cluster.events("NodeHasDiskPressure") == [("NodeHasDiskPressure", "Node n1 status is now: NodeHasDiskPressure")]
+    assert cluster.events("NodeHasDiskPressure") == [
+        ("NodeHasDiskPressure", "Node n1 status is now: NodeHasDiskPressure")]
     assert cluster.events("EvictionThresholdMet") == [
         ("EvictionThresholdMet", "Attempting to reclaim ephemeral-storage")]
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from cluster_bench import Cluster, pod_on, status_of
+from cluster_bench import Cluster, bound_pair, pod_on, status_of
 
 from simulator.api.core import Node, Pod
 from simulator.api.meta import Key, evolve
 from simulator.api.policy import Lease
-from simulator.controllers.kubelet import BreakNode, Kubelet, MendNode, StartNode, StopNode
+from simulator.controllers.kubelet import BreakNode, Kubelet, MendNode, StartNode, StopNode, WriteData
 from simulator.testing.builders import make_node
 from simulator.units import MINUTE, SECOND
 
@@ -206,3 +206,25 @@ def test_pods_on_a_node_that_does_not_exist_are_nobodys() -> None:
     cluster.create(pod_on("ghost"))
     cluster.run(10 * MINUTE)
     assert [phase for _, phase, _ in cluster.phases("web-0")] == ["Pending"]
+
+
+@pytest.mark.rule("WL-160")
+def test_restarted_kubelets_go_on_with_the_containers_and_disks_that_they_find() -> None:
+    kubelet = Kubelet()
+    cluster = Cluster(kubelet, objects=[make_node("n1"), *bound_pair("data", node="n1")])
+    cluster.create(pod_on("n1", claims=("data",)))
+    cluster.create(pod_on("n1", "web-1"))
+    cluster.run(MINUTE)
+    cluster.act("kubelet", WriteData(WEB, "data", "answer", "42"))
+    cluster.create(pod_on("n1", "web-2"))
+    cluster.delete(Key("Pod", "default", "web-1"))
+    cluster.run(SECOND // 2)
+    memory = cluster.world.runtimes["kubelet"].memory
+    kubelet.new_memory = lambda: kubelet.restarted(memory)  # type: ignore[method-assign]
+    before = web(cluster)
+    cluster.world.restart("kubelet")
+    cluster.run(MINUTE)
+    assert web(cluster) == before
+    assert cluster.phases("web-2")[-1][1:] == ("Running", True), "what was being started is started"
+    assert cluster.pod("web-1") is None, "what was being stopped is stopped"
+    assert kubelet.read(WEB, "data", "answer", cluster.world.runtimes["kubelet"].view) == "42"

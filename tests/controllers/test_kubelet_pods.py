@@ -8,7 +8,7 @@ from cluster_bench import Cluster, bound_pair, pod_on, running_on, status_of
 from simulator.api.core import Pod
 from simulator.api.meta import Key, evolve
 from simulator.controllers.kubelet import Behave, Behaviour, Kubelet, KubeletConfig, stand_in
-from simulator.controllers.kubelet.pods import crash_wait, probe_delay
+from simulator.controllers.kubelet.running import crash_wait, probe_delay
 from simulator.latency import constant
 from simulator.testing.builders import make_node, make_pod
 from simulator.units import MILLISECOND, MINUTE, SECOND
@@ -31,7 +31,7 @@ def web(cluster: Cluster) -> Pod:
 
 
 def probed(**probe: int) -> list[dict[str, Any]]:
-    return [{"name": "main", "image": "registry.example.com/main:1", "readinessProbe": {"httpGet": {"port": 80}, **probe}}]
+    return [{"name": "main", "image": "i:1", "readinessProbe": {"httpGet": {"port": 80}, **probe}}]
 
 
 # --- from bound to Ready --------------------------------------------------------------------------------------------
@@ -347,7 +347,8 @@ def test_an_image_that_cannot_be_pulled_keeps_the_pod_pending_until_it_can() -> 
 @pytest.mark.parametrize(
     ("reason", "text", "fields"),
     [
-        ("OutOfcpu", "Node didn't have enough resource: cpu, requested: 6000, used: 4000, capacity: 8000", {"cpu": "6"}),
+        ("OutOfcpu", "Node didn't have enough resource: cpu, requested: 6000, used: 4000, capacity: 8000",
+         {"cpu": "6"}),
         ("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
          {"nodeSelector": {"disk": "ssd"}}),
         ("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",

@@ -85,8 +85,8 @@ def test_a_claim_that_is_going_without_protection_is_refused_but_a_protected_one
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"claim_ref": None}, "found PV object pv-data but it has a nil pv.Spec.ClaimRef indicating it is not yet bound "
-                              "to the claim"),
+        ({"claim_ref": None}, "found PV object pv-data but it has a nil pv.Spec.ClaimRef indicating it is not yet "
+                              "bound to the claim"),
         ({"uid": "other"}, "found PV object pv-data but its pv.Spec.ClaimRef.UID other does not point to claim.UID "
                            "uid-data"),
     ],

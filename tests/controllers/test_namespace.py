@@ -37,7 +37,8 @@ def conditions(cluster: Cluster) -> dict[str, tuple[str, str, str]]:
 
 
 def when_gone(cluster: Cluster, kind: str, name: str) -> int:
-    return cluster.first_time(lambda key, obj: key == Key(kind, "shop" if kind != "Namespace" else "", name) and obj is None)
+    gone = Key(kind, "shop" if kind != "Namespace" else "", name)
+    return cluster.first_time(lambda key, obj: key == gone and obj is None)
 
 
 @pytest.mark.rule("WL-108")
@@ -121,7 +122,7 @@ def test_an_empty_namespace_gets_five_conditions_that_are_all_fine() -> None:
     cluster = shop()
     cluster.run(10 * SECOND)
     last = [obj for _, key, obj in cluster.history if key == SHOP and isinstance(obj, Namespace)]
-    fine = [obj for obj in last if obj.status.conditions][0].status.conditions
+    fine = next(obj for obj in last if obj.status.conditions).status.conditions
     assert {one.type: (one.status, one.reason) for one in fine} == {
         "NamespaceDeletionDiscoveryFailure": ("False", "ResourcesDiscovered"),
         "NamespaceDeletionGroupVersionParsingFailure": ("False", "ParsedGroupVersions"),

@@ -10,7 +10,16 @@ from simulator.api.meta import Key, evolve, with_meta
 from simulator.api.policy import Lease, LeaseSpec
 from simulator.controllers.kubelet import BreakNode, Kubelet, MendNode, StartNode, StopNode
 from simulator.controllers.node_lifecycle import NodeLifecycle
-from simulator.controllers.node_zones import FULL, NEVER, NORMAL, PARTIAL, ZoneWork, changed_limits, zone_of, zone_states
+from simulator.controllers.node_zones import (
+    FULL,
+    NEVER,
+    NORMAL,
+    PARTIAL,
+    ZoneWork,
+    changed_limits,
+    zone_of,
+    zone_states,
+)
 from simulator.controllers.taint_eviction import TaintEviction
 from simulator.flows import Delete
 from simulator.latency import Latency, constant

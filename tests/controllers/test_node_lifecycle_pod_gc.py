@@ -97,7 +97,8 @@ def test_a_terminating_pod_that_was_never_scheduled_goes() -> None:
 @pytest.mark.rule("WL-134")
 def test_too_many_ended_pods_are_removed_evicted_ones_first_then_the_oldest() -> None:
     cluster = Cluster(PodGC(threshold=2), objects=[make_node("n1")])
-    for number, (phase, reason) in enumerate([("Succeeded", ""), ("Failed", ""), ("Failed", "Evicted"), ("Failed", "")]):
+    ends = [("Succeeded", ""), ("Failed", ""), ("Failed", "Evicted"), ("Failed", "")]
+    for number, (phase, reason) in enumerate(ends):
         pod = with_meta(pod_on("n1", f"p{number}"), creation_timestamp=number)
         cluster.put(evolve(pod, status=evolve(pod.status, phase=phase, reason=reason)))
     cluster.run(MINUTE)

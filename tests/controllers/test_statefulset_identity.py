@@ -253,7 +253,7 @@ def test_a_refused_deletion_of_history_fails_the_sync() -> None:
     assert bench.sync() == type(bench.sync())("no")
 
 
-@pytest.mark.rule("ND-4")
+@pytest.mark.rule("VB/ND-4")
 @pytest.mark.rule("WL-43")
 def test_the_order_of_claims_and_of_claim_volumes_is_chosen_one_after_the_other() -> None:
     bench = Bench(make_set("web", replicas=1, templates=("a", "b", "c")))
@@ -269,7 +269,7 @@ def test_the_order_of_claims_and_of_claim_volumes_is_chosen_one_after_the_other(
     assert bench.pod("web-0").claim_names == ("c-web-0", "b-web-0", "a-web-0")
 
 
-@pytest.mark.rule("ND-4")
+@pytest.mark.rule("VB/ND-4")
 def test_with_one_template_there_is_nothing_to_choose() -> None:
     bench = Bench(make_set("web", replicas=3))
     bench.settle()

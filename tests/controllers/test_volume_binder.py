@@ -22,7 +22,7 @@ from simulator.binding.names import (
 )
 from simulator.controllers.volume_binder import RESYNC, VolumeBinder
 from simulator.controllers.volume_writes import reference_to
-from simulator.flows import DONE, Refused, Retry, Update, UpdateStatus
+from simulator.flows import DONE, Choose, Refused, Retry, Tell, Update, UpdateStatus
 from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_volume
 from simulator.units import SECOND, quantity
 from tests.controllers.volume_bench import CONFLICT, Bench, settle
@@ -892,6 +892,13 @@ STEPS = st.one_of(
     st.tuples(st.sampled_from(["claims", "volumes"]), NAMES),
     st.tuples(st.sampled_from(["drain", "drain", "resync"])),
 )
+MEANWHILE = st.one_of(
+    st.tuples(st.sampled_from(["delete volume", "delete claim", "free volume", "forget uid"]), NAMES),
+    st.tuples(st.just("give"), NAMES, NAMES),
+    st.tuples(st.just("volumes"), NAMES),
+    st.tuples(st.just("lag"), st.booleans()),
+)
+STEPS = st.one_of(STEPS, st.tuples(st.just("meanwhile"), st.integers(1, 8), st.lists(MEANWHILE, max_size=3)))
 STARTS = st.sampled_from([
     (),
     (("volume", "a", "x", "1Gi", "Retain", ""), ("volume", "b", "x", "1Gi", "Delete", ""), ("drain",),
@@ -946,9 +953,20 @@ def act(at: Bench, step: tuple[Any, ...], uids: list[int]) -> None:
                 return CONFLICT if left[0] == 0 else None
 
             at.refuse = refuse
-        case "claims":
+        case "meanwhile":
+            moment, doings = rest
+
+            def happen(intent: Any, count: list[int] = [moment]) -> None:  # noqa: B006
+                count[0] -= not isinstance(intent, (Tell, Choose))  # these take no step
+                if count[0] == 0:  # in the middle of a flow: others act, and the other worker too
+                    at.before = lambda intent: None
+                    for doing in doings:
+                        act(at, doing, uids)
+
+            at.before = happen
+        case "claims" if "claims" not in at.active:
             at.sync("claims", claim(rest[0]).key)
-        case "volumes":
+        case "volumes" if "volumes" not in at.active:
             at.sync("volumes", Key("PersistentVolume", "", rest[0]))
         case "drain":
             at.drain()
@@ -960,12 +978,13 @@ def quiet(at: Bench) -> None:
     """Everything is delivered, nothing fails, all queues are empty."""
     at.is_lagging = False
     at.refuse = lambda write: None
+    at.before = lambda intent: None
     at.deliver()
     at.drain()
 
 
 @pytest.mark.rule("VB-23")
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6000, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=HISTORIES)
 def test_whoever_the_resync_leaves_out_would_have_done_nothing(steps: list[tuple[Any, ...]]) -> None:
     at = bench(make_class("x"), make_class("p", provisioner="example.com/p"))
@@ -987,7 +1006,7 @@ def test_whoever_the_resync_leaves_out_would_have_done_nothing(steps: list[tuple
 
 
 @pytest.mark.rule("VB-25")
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6000, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=HISTORIES)
 def test_in_the_end_both_ends_of_every_binding_agree(steps: list[tuple[Any, ...]]) -> None:
     at = bench(make_class("x"), make_class("p", provisioner="example.com/p"))

@@ -47,6 +47,7 @@ class Bench:
     choices : the `Choose` intents that were asked; answered by `choose`, by default the first option.
     sleeps : (point, duration).
     refuse : asked before each write; what it gives is the answer, if it is not None.
+    active : the queues whose workers are busy, when a test acts in the middle of a flow.
     is_lagging : whether changes wait in `undelivered`.
     """
 
@@ -58,6 +59,7 @@ class Bench:
         self.cache = Cache()
         self.view = CacheView(self.store, self.cache, self, self)
         self.queue: dict[tuple[str, Key], None] = {}
+        self.active: list[str] = []
         self.later: dict[tuple[str, Key], int] = {}
         self.writes: list[tuple[str, Key, str]] = []
         self.events: list[tuple[str, str, Key, str]] = []
@@ -105,7 +107,10 @@ class Bench:
         """Run the flow of one key, whether it is queued or not."""
         key = obj if isinstance(obj, Key) else obj.key
         self.queue.pop((queue, key), None)
-        return self.run(self.component.sync(queue, key, self.view))
+        self.active.append(queue)
+        outcome = self.run(self.component.sync(queue, key, self.view))
+        self.active.remove(queue)
+        return outcome
 
     def drain(self) -> None:
         """Work through all queues, claims before volumes, until nothing is left; failed keys are left out."""

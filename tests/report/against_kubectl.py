@@ -33,21 +33,34 @@ GOLDEN = Path(__file__).parent / "kubectl"
 ALL = {"Pod", "Service", "StatefulSet"}
 
 
-
 def table(state: State, objects: list[Object], kind: str, plain: dict[str, Any] | None = None) -> dict[str, Any]:
     """A Table as the API server makes it: narrow columns have priority 0."""
     columns = COLUMNS[kind]
     return {
-        "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": "1"},
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": "1"},
         "columnDefinitions": [
-            {"name": name.title(), "type": "string", "format": "name" if name == "NAME" else "", "description": "",
-             "priority": 0 if name in columns.narrow else 1} for name in columns.wide
+            {
+                "name": name.title(),
+                "type": "string",
+                "format": "name" if name == "NAME" else "",
+                "description": "",
+                "priority": 0 if name in columns.narrow else 1,
+            }
+            for name in columns.wide
         ],
-        "rows": [{
-            "cells": columns.row(obj, state.time, True),
-            "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-                       "metadata": printed(plain or state.plain(obj.key) or {})["metadata"]},
-        } for obj in objects],
+        "rows": [
+            {
+                "cells": columns.row(obj, state.time, True),
+                "object": {
+                    "kind": "PartialObjectMetadata",
+                    "apiVersion": "meta.k8s.io/v1",
+                    "metadata": printed(plain or state.plain(obj.key) or {})["metadata"],
+                },
+            }
+            for obj in objects
+        ],
     }
 
 
@@ -68,8 +81,14 @@ class Server(BaseHTTPRequestHandler):
         version = "v1" if parts[0] == "api" else "/".join(parts[1:3])
         rest = parts[2:] if parts[0] == "api" else parts[3:]
         if not rest:
-            return self._send({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version,
-                               "resources": list(self._resources(version))})
+            return self._send(
+                {
+                    "kind": "APIResourceList",
+                    "apiVersion": "v1",
+                    "groupVersion": version,
+                    "resources": list(self._resources(version)),
+                }
+            )
         namespace = None
         if rest[0] == "namespaces" and len(rest) > 2:
             namespace, rest = rest[1], rest[2:]
@@ -83,27 +102,41 @@ class Server(BaseHTTPRequestHandler):
         if len(rest) > 1 and not found:
             resource = plural(kind.KIND)
             group = version.partition("/")[0] if "/" in version else ""
-            return self._send({
-                "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404,
-                "message": f'{resource}{"." + group if group else ""} "{name}" not found',
-                "details": {"name": name, "kind": resource, "group": group}}, 404)
+            return self._send(
+                {
+                    "kind": "Status",
+                    "apiVersion": "v1",
+                    "status": "Failure",
+                    "reason": "NotFound",
+                    "code": 404,
+                    "message": f'{resource}{"." + group if group else ""} "{name}" not found',
+                    "details": {"name": name, "kind": resource, "group": group},
+                },
+                404,
+            )
         if as_table:
             return self._send(table(self.state, found, kind.KIND))
         plain = [printed(self.state.plain(obj.key) or {}) for obj in found]
         if len(rest) > 1:
             return self._send(plain[0])
-        return self._send({"kind": f"{kind.KIND}List", "apiVersion": version, "metadata": {"resourceVersion": "1"},
-                           "items": plain})
+        return self._send(
+            {"kind": f"{kind.KIND}List", "apiVersion": version, "metadata": {"resourceVersion": "1"}, "items": plain}
+        )
 
     def _watch(self, kind: str, name: str, namespace: str | None, as_table: bool) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
-        first = [("ADDED", table(self.state, [obj], kind), printed(self.state.plain(obj.key) or {}))
-                 for obj in select(self.state, Wanted(kind, name), namespace) if name]  # a watch of one object begins with it
+        first = [
+            ("ADDED", table(self.state, [obj], kind), printed(self.state.plain(obj.key) or {}))
+            for obj in select(self.state, Wanted(kind, name), namespace)
+            if name
+        ]  # a watch of one object begins with it
         for number, (event, rows, plain) in enumerate(
-            (event, rows, plain) for event, rows, plain in [*first, *self.stream]
-            if plain["kind"] == kind and namespace in (None, plain["metadata"]["namespace"])
+            (event, rows, plain)
+            for event, rows, plain in [*first, *self.stream]
+            if plain["kind"] == kind
+            and namespace in (None, plain["metadata"]["namespace"])
             and name in ("", plain["metadata"]["name"])
         ):
             body = {**rows, "columnDefinitions": rows["columnDefinitions"] if number == 0 else None}
@@ -120,9 +153,15 @@ class Server(BaseHTTPRequestHandler):
         for kind in sorted(KINDS.values(), key=lambda kind: plural(kind.KIND)):
             if version == kind.API_VERSION:
                 names = [name for name, of in RESOURCES.items() if of == kind.KIND]
-                yield {"name": plural(kind.KIND), "singularName": kind.KIND.lower(), "namespaced": kind.NAMESPACED,
-                       "kind": kind.KIND, "verbs": ["get", "list", "watch"], "shortNames": names[2:],
-                       "categories": ["all"] if kind.KIND in ALL else []}
+                yield {
+                    "name": plural(kind.KIND),
+                    "singularName": kind.KIND.lower(),
+                    "namespaced": kind.NAMESPACED,
+                    "kind": kind.KIND,
+                    "verbs": ["get", "list", "watch"],
+                    "shortNames": names[2:],
+                    "categories": ["all"] if kind.KIND in ALL else [],
+                }
 
     def _send(self, body: dict[str, Any], code: int = 200) -> None:
         data = json.dumps(body).encode()
@@ -140,8 +179,13 @@ def ask(port: int, query: str, seconds: float = 20) -> str:
     """What kubectl prints, with its exit code and, marked, what goes to stderr."""
     with tempfile.TemporaryDirectory() as home:
         command = ["kubectl", f"--server=http://127.0.0.1:{port}", f"--cache-dir={home}", "get", *query.split()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds,
-                              env={"HOME": home, "PATH": "/usr/local/bin:/usr/bin:/bin", "KUBECONFIG": f"{home}/none"})
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env={"HOME": home, "PATH": "/usr/local/bin:/usr/bin:/bin", "KUBECONFIG": f"{home}/none"},
+        )
     errors = "".join(f"[stderr] {line}\n" for line in done.stderr.splitlines())
     return f"$ kubectl get {query}\n{done.stdout}{errors}[exit {done.returncode}]\n"
 

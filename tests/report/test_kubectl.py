@@ -38,8 +38,13 @@ def as_query(line: str) -> tuple[Query, bool]:
     parser.add_argument("--show-labels", action="store_true")
     parser.add_argument("--no-headers", action="store_true")
     given = parser.parse_args(line.split())
-    query = Query(tuple(given.arguments), None if given.everywhere else given.namespace, given.output, given.show_labels,
-                  not given.no_headers)
+    query = Query(
+        tuple(given.arguments),
+        None if given.everywhere else given.namespace,
+        given.output,
+        given.show_labels,
+        not given.no_headers,
+    )
     return query, given.events
 
 

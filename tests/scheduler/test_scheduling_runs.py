@@ -113,7 +113,7 @@ def test_the_same_seed_gives_the_same_log_and_another_one_other_nodes() -> None:
 
 
 @pytest.mark.rule("VB-121")
-@pytest.mark.rule("ND-31")
+@pytest.mark.rule("VB/ND-31")
 def test_a_restarted_scheduler_finds_its_pods_again() -> None:
     run = Run(make_node("node-1", cpu="2"))
     run.apply(*(make_pod(f"web-{number}", cpu="1") for number in range(3)))

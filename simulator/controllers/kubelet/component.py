@@ -17,7 +17,8 @@ from simulator.controllers.kubelet.config import KubeletConfig
 from simulator.controllers.kubelet.disks import ReadData, WipeData, WriteData, disks_of
 from simulator.controllers.kubelet.memory import ENDED, FAILED, RUNNING, STOPPED, Gone, KubeletMemory, PodWork, Wiped
 from simulator.controllers.kubelet.nodes import LEASES, NODES, Behave, BreakNode, MendNode, StartNode, StopNode
-from simulator.controllers.kubelet.pods import MONITOR, PODS, SOURCE, sync_pod
+from simulator.controllers.kubelet.pods import sync_pod
+from simulator.controllers.kubelet.sync import MONITOR, PODS, SOURCE
 from simulator.errors import InvariantViolated
 from simulator.flows import Emit, Enqueue, Flow, Note, Poll, Remember, Told
 

@@ -18,7 +18,7 @@ from simulator.api.selectors import node_selector_matches
 from simulator.cluster.component import View
 from simulator.controllers.kubelet.config import KubeletConfig
 from simulator.controllers.kubelet.memory import ALIVE, Changed, Datum, DiskKey, KubeletMemory, Scratched, Stored, Wiped
-from simulator.controllers.kubelet.pods import MONITOR, PODS, SOURCE
+from simulator.controllers.kubelet.sync import MONITOR, PODS, SOURCE
 from simulator.controllers.kubelet.volumes import claim_of
 from simulator.flows import DONE, Emit, Enqueue, Flow, Note, Remember, Tell
 from simulator.scheduler.resources import EPHEMERAL_STORAGE

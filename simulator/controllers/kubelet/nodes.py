@@ -21,7 +21,7 @@ from simulator.controllers.kubelet.memory import (
     NodeWork,
     Returned,
 )
-from simulator.controllers.kubelet.pods import MONITOR, PODS, SOURCE
+from simulator.controllers.kubelet.sync import MONITOR, PODS, SOURCE
 from simulator.flows import (
     DONE,
     Choose,
