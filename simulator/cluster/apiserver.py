@@ -19,7 +19,7 @@ from simulator.cluster.admission.defaults import with_defaults
 from simulator.cluster.admission.deletion import Gone, deleted, is_released
 from simulator.cluster.admission.eviction import bound, ignores_budgets, marked_evicted, reserved
 from simulator.cluster.admission.names import generated_name
-from simulator.cluster.admission.nodes import node_defaults
+from simulator.cluster.admission.nodes import node_defaults, not_ready_yet
 from simulator.cluster.admission.pod_admission import PodAdmission
 from simulator.cluster.admission.pod_defaults import qos_class
 from simulator.cluster.admission.refusals import (
@@ -62,7 +62,8 @@ class ApiServer:
         """
         match write:
             case Create():
-                return self._create(write.obj, now)
+                obj = write.obj
+                return self._create(not_ready_yet(obj) if isinstance(obj, Node) else obj, now)
             case Update():
                 return self._update(write.obj, now, to_status=False)
             case UpdateStatus():
@@ -267,7 +268,7 @@ class ApiServer:
                 return budget
             if budget is not None:
                 self._store.put(budget)
-            self._store.put(marked_evicted(pod, now))
+        self._store.put(marked_evicted(pod, now))
         return self._delete(Delete(write.key, grace=write.grace), now)
 
     def _pod(self, key: Key) -> Pod | None:

@@ -83,3 +83,9 @@ INDEXES: Final[dict[str, Index]] = {
     "sets-by-owner": ("StatefulSet", _owners),
     "revisions-by-owner": ("ControllerRevision", _owners),
 }
+
+BY_KIND: Final[dict[str, tuple[tuple[str, Callable[[Any], Iterable[Any]]], ...]]] = {
+    kind: tuple((name, values) for name, (of, values) in INDEXES.items() if of == kind)
+    for kind in dict.fromkeys(kind for kind, _ in INDEXES.values())
+}
+"""The indexes of each kind."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from simulator.api.meta import AnyObject, Key, Object, with_meta
 from simulator.cluster.component import Change, Found
-from simulator.cluster.indexes import INDEXES
+from simulator.cluster.indexes import BY_KIND, INDEXES
 
 T = TypeVar("T", bound=Object)
 
@@ -94,9 +94,7 @@ class Store:
         self.on_change(Change(key, old, None))
 
     def _file(self, key: Key, old: Object | None, new: Object | None) -> None:
-        for name, (kind, values) in INDEXES.items():
-            if kind != key.kind:
-                continue
+        for name, values in BY_KIND.get(key.kind, ()):
             before = tuple(values(old)) if old is not None else ()
             after = tuple(values(new)) if new is not None else ()
             if before == after:

@@ -109,7 +109,8 @@ class World:
         """A component loses its memory, its queues and what it was about to do; its caches are filled again (ND-31)."""
         runtime = self.runtimes[component]
         runtime.incarnation += 1
-        runtime.memory = runtime.component.new_memory()
+        survives = getattr(runtime.component, "restarted", None)  # what is on a machine's disk outlives its kubelet
+        runtime.memory = survives(runtime.memory) if survives is not None else runtime.component.new_memory()
         runtime.queues = {name: WorkQueue(workers) for name, workers in runtime.component.queues.items()}
         for obj in [obj for kind in self.store.kinds() for obj in self.store.of_kind(kind).values()]:
             if obj.KIND in runtime.component.watches:

@@ -10,7 +10,8 @@ from typing import Any, TextIO
 from msgspec import Struct
 
 from simulator.api.core import Namespace, Node
-from simulator.api.meta import Key, ObjectMeta, evolve, with_meta
+from simulator.api.meta import Key, Object, ObjectMeta, evolve, with_meta
+from simulator.api.policy import Lease
 from simulator.errors import ManifestError
 from simulator.manifests.load import Manifests, load
 from simulator.manifests.loader import Loaded, Loader, NotSimulated, WithoutEffect, parse_object
@@ -100,8 +101,14 @@ def _placed(manifests: Manifests, namespace: str, files: tuple[str, ...]) -> Ini
         if item.obj.NAMESPACED and not item.obj.metadata.namespace
         else item
         for item in manifests.objects
+        if not _is_heartbeat(item.obj)
     )
     return Initial(objects, manifests.not_simulated, manifests.without_effect, manifests.warnings, files)
+
+
+def _is_heartbeat(obj: Object) -> bool:
+    """A node's lease in a dump: here a healthy node has none, and one that is there says that the node fell silent."""
+    return isinstance(obj, Lease) and obj.metadata.namespace == "kube-node-lease"
 
 
 def with_namespaces(initial: Initial) -> Initial:

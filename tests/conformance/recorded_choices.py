@@ -10,15 +10,18 @@ from simulator.api.core import PersistentVolume
 from simulator.api.meta import Key
 from simulator.choices import Chooser, Seeded
 from simulator.cluster.component import Change
-from simulator.latency import Latency, constant, uniform
-from simulator.units import MILLISECOND, Micros
+from simulator.latency import Latency, parse_latency
+from simulator.units import Micros
 
 NOISE: Mapping[str, Latency] = {
-    "api": uniform(2 * MILLISECOND, 14 * MILLISECOND), "watch": uniform(1 * MILLISECOND, 12 * MILLISECOND),
-    "work": uniform(0, 4 * MILLISECOND), "work/scheduler": uniform(1 * MILLISECOND, 12 * MILLISECOND),
-    "operation": uniform(0, 5 * MILLISECOND), "read": constant(2 * MILLISECOND),
+    "api": parse_latency({"0": "2ms", "0.9": "14ms", "1": "60ms"}),
+    "watch": parse_latency({"0": "1ms", "0.9": "12ms", "1": "60ms"}),
+    "work": parse_latency({"0": "0ms", "0.9": "4ms", "1": "40ms"}),
+    "work/scheduler": parse_latency({"0": "1ms", "0.7": "12ms", "1": "120ms"}),
+    "operation": parse_latency({"0": "0ms", "0.9": "5ms", "1": "40ms"}),
 }
 """How slow the recorded control plane was, with everything on one machine."""
+SHORT_KINDS = {"PersistentVolumeClaim": "PVC", "Pod": "Pod"}
 
 
 class Wishes:
@@ -27,14 +30,14 @@ class Wishes:
     Attributes
     ----------
     volumes, nodes : by name of claim or pod; the first is the one wanted now.
-    order : names of pods and claims in the order in which they are wanted.
+    order : creations and deletions of claims and pods that are still to come, as (kind, name, whether it is a creation).
     mounts : by pod, its claims in order.
     """
 
     def __init__(self) -> None:
         self.volumes: dict[str, list[str]] = {}
         self.nodes: dict[str, list[str | None]] = {}
-        self.order: dict[str, int] = {}
+        self.order: list[tuple[str, str, bool]] = []
         self.mounts: dict[str, Sequence[str]] = {}
 
     def watch(self, change: Change) -> None:
@@ -48,6 +51,10 @@ class Wishes:
                     del wanted[: wanted.index(key.name) + 1]
         elif key.kind == "Pod" and new is None:
             del self.nodes.get(key.name, [])[:1]
+        if key.kind in SHORT_KINDS:
+            begun = (SHORT_KINDS[key.kind], key.name, old is None)
+            if begun in self.order and (old is None or (new is not None and new.metadata.is_terminating)):
+                self.order.remove(begun)
 
     def pick(self, point: str, about: Key, options: Sequence[Key]) -> Key | None:
         """The wanted one of several, None if there is no wish."""
@@ -60,8 +67,7 @@ class Wishes:
             case "volume-order" | "claim-order" if about.name in self.mounts:
                 return self._mount(self.mounts[about.name], options)
             case _:
-                known = [option for option in options if option.name in self.order]
-                return min(known, key=lambda option: self.order[option.name]) if known else None
+                return self._next(options)
 
     def _volume(self, claim: str, options: Sequence[Key]) -> Key | None:
         wanted = self.volumes.get(claim, [])
@@ -72,6 +78,13 @@ class Wishes:
         others = {name for other, names in self.volumes.items() if other != claim for name in names[:1]}
         free = [option for option in options if option.name not in others]
         return free[0] if free and len(free) < len(options) else None
+
+    def _next(self, options: Sequence[Key]) -> Key | None:
+        for kind, name, _ in self.order:
+            for option in options:
+                if name == option.name or (kind == "PVC" and name.endswith(f"-{option.name}")):
+                    return option
+        return None
 
     def _mount(self, mounts: Sequence[str], options: Sequence[Key]) -> Key | None:
         for claim in mounts:
@@ -91,7 +104,7 @@ def wishes_of_log(stages: Sequence[Mapping[str, Any]]) -> Wishes:
             elif kind == "Pod":
                 _wish_of_pod(wishes, name, changed)
             if kind in ("PVC", "Pod") and (changed.get("added") or changed.get("deleting")):
-                _place(wishes, kind, name)
+                wishes.order.append((kind, name, bool(changed.get("added"))))
     return wishes
 
 
@@ -104,10 +117,6 @@ def _wish_of_pod(wishes: Wishes, name: str, changed: Mapping[str, Any]) -> None:
     where = changed.get("node") or changed.get("nominated")
     if where:
         nodes[-1:] = [where]
-
-
-def _place(wishes: Wishes, kind: str, name: str) -> None:
-    wishes.order.setdefault(name, len(wishes.order))
 
 
 _POD = re.compile(r"(?:pod )?(?P<name>\S+) (?P<how>ok|not ready|pending|absent)(?:@(?P<node>\S+))?(?: \[(?P<claims>.*)\])?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from msgspec import Struct
@@ -13,6 +14,12 @@ from tests.conformance.recorded_run import Change3, Observed
 
 APART = 0.3
 """Seconds between two changes from which on their order in a recording is no accident."""
+WAIT = 0.8
+LONG = 5.0
+SLACK = 0.15
+"""Shortest waits of the simulator and of the recordings that are compared, in seconds; and the share by which they may differ."""
+UNRECORDED = {"RegisteredNode", "RemovingNode"}
+"""Reasons that no recording shows although nodes came and went: the recorder leaves them out."""
 
 _REVISION = re.compile(r"(.+)-[0-9a-z]{6,10}")
 
@@ -164,6 +171,8 @@ class Comparison:
         known = {(row[0], row[1], row[2], row[3], row[5]) for row in real}
         series = {(row[0], row[2]) for row in real if row[5] == "default-scheduler"}
         for event in sorted(seen.events - known):
+            if event[0] in UNRECORDED:
+                continue
             if event[4] == "default-scheduler" and (event[0], event[2]) in series:
                 continue
             found.append(f"event only simulated: {event[0]} {event[2]} {event[3]} ({event[4]})")
@@ -185,7 +194,21 @@ class Comparison:
                     real[first].place < real[then].place and is_caused(first, then, claims))
                 if is_bound and seen[first].place > seen[then].place:
                     found.append(f"order: {first} before {then}")
-        found.extend(
-            f"time: {one}: simulated {seen[one].seconds:.2f}, recorded {real[one].seconds:.2f}"
-            for one in common if abs(seen[one].seconds - real[one].seconds) > 0.5 + 0.15 * real[one].seconds
-        )
+        found.extend(_waits(real, seen, common))
+
+
+def _waits(
+    real: Mapping[Milestone, Moment], seen: Mapping[Milestone, Moment], common: Sequence[Milestone]
+) -> list[str]:
+    """Waits that a rule fixes: long ones of the simulator, and those of the recording that are longer than any noise."""
+    found = []
+    for name, least, order in (("simulated", WAIT, seen), ("recorded", LONG, real)):
+        passed = sorted(common, key=lambda one: order[one].place)
+        for first, then in pairwise(passed):
+            if order[then].seconds - order[first].seconds < least:
+                continue
+            here = seen[then].seconds - seen[first].seconds
+            there = real[then].seconds - real[first].seconds
+            if abs(here - there) > 0.5 + SLACK * max(here, there):
+                found.append(f"wait ({name}) from {first} to {then}: simulated {here:.2f} s, recorded {there:.2f} s")
+    return found

@@ -23,6 +23,8 @@ from tests.conformance.recorded_case import SPACE
 Facts = dict[str, Any]
 SHORT = {"PersistentVolume": "PV", "PersistentVolumeClaim": "PVC", "StatefulSet": "STS", "StorageClass": "SC",
          "PodDisruptionBudget": "PDB"}
+UNSET = "<unset>"
+_KEPT = {"class"}
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -34,7 +36,7 @@ def facts_of(obj: Object | None) -> Facts | None:
     facts = look(obj)
     if obj.metadata.is_terminating:
         facts["deleting"] = True
-    return {name: value for name, value in facts.items() if value not in (None, "", [], False)}
+    return {name: value for name, value in facts.items() if value not in (None, "", [], False) or name in _KEPT}
 
 
 def spoken(text: str) -> str:
@@ -69,9 +71,10 @@ def _node(node: Node) -> Facts:
 def _volume(volume: PersistentVolume) -> Facts:
     spec, reference = volume.spec, volume.spec.claim_ref
     return {
-        "finalizers": _finalizers(volume), "phase": volume.status.phase, "class": spec.storage_class_name,
+        "finalizers": _finalizers(volume), "phase": volume.status.phase, "class": spec.storage_class_name or UNSET,
         "bound-by-controller": _yes(volume, BOUND_BY_CONTROLLER),
-        "claim": spoken(f"{reference.namespace}/{reference.name}") if reference is not None else None,
+        "claim": None if reference is None else spoken(
+            f"{reference.namespace}/{reference.name}{'' if reference.uid else ' (no uid)'}"),
         "capacity": volume.capacity.text if volume.capacity is not None else None,
         "reclaim": spec.persistent_volume_reclaim_policy, "message": volume.status.message,
         "provisioned-by": volume.metadata.annotations.get(PROVISIONED_BY),
@@ -82,7 +85,8 @@ def _claim(claim: PersistentVolumeClaim) -> Facts:
     annotations, request = claim.metadata.annotations, claim.spec.resources.requests.get("storage")
     capacity = claim.status.capacity.get("storage")
     return {
-        "finalizers": _finalizers(claim), "phase": claim.status.phase, "class": claim.spec.storage_class_name,
+        "finalizers": _finalizers(claim), "phase": claim.status.phase,
+        "class": UNSET if claim.spec.storage_class_name is None else claim.spec.storage_class_name,
         "bound-by-controller": _yes(claim, BOUND_BY_CONTROLLER), "bind-completed": _yes(claim, BIND_COMPLETED),
         "volume": claim.spec.volume_name, "request": request.text if request is not None else None,
         "capacity": capacity.text if capacity is not None else None, "selected-node": annotations.get(SELECTED_NODE),

@@ -74,7 +74,8 @@ class Stages:
         self.driver_config = StorageDriver(
             topology="kubernetes.io/hostname", delay=100 * MILLISECOND, delete_delay=100 * MILLISECOND, finalizer=False)
         kubelets = stand_in(round(kubelet["ready_delay"] * SECOND), round(kubelet["term_delay"] * SECOND))
-        components = control_plane({PROVISIONER: self.driver_config}, kubelets)
+        drivers = dict.fromkeys(_provisioners(case), StorageDriver(absent=True)) | {PROVISIONER: self.driver_config}
+        components = control_plane(drivers, kubelets)
         self.world = World((*components, Kubectl()), chooser)
         self.provisioner = next(each for each in components if isinstance(each, ExternalProvisioner))
         self.world.watchers.append(self._note_change)
@@ -222,6 +223,13 @@ class Stages:
             elif entry.verb == "refused" and entry.actor == "kubectl":
                 answers.append(self.unmasked(f"{detail['verb']}: {detail['code']} {detail['message']}"))
         return Observed(self.facts(), log, events, answers)
+
+
+def _provisioners(case: Mapping[str, Any]) -> list[str]:
+    """The provisioners of all classes of a case; only one of them is there."""
+    actions = [*case["setup"], *(action for stage in case["stages"] for action in stage["actions"])]
+    applied = [raw for action in actions for raw in action.get("apply", ())]
+    return sorted({raw["provisioner"] for raw in applied if raw["kind"] == "StorageClass"})
 
 
 def objects_of(raws: Sequence[Mapping[str, Any]]) -> tuple[Loaded, ...]:

@@ -11,7 +11,7 @@ from tests.conformance.recorded_choices import NOISE, Preferring, wishes_of_log
 from tests.conformance.recorded_compare import Comparison
 from tests.conformance.recorded_run import Stages
 
-ATTEMPTS = 40
+ATTEMPTS = 150
 
 
 def differences(case: Mapping[str, Any], attempts: int = ATTEMPTS) -> list[str]:

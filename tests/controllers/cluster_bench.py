@@ -1,4 +1,4 @@
-"""A small cluster for the tests of single controllers: a real store, API server and clock, and the components asked for.
+"""A small cluster for tests of single controllers: a real store, API server and clock, and the components asked for.
 
 What other components would do is done by hand: `put` stores an object as it is, `write` is a call of the API server.
 """

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from cluster_bench import Cluster, bound_pair, pod_on, status_of
+from cluster_bench import Cluster, bound_pair, pod_on, running_on, status_of
 
-from simulator.api.core import Node, Pod
-from simulator.api.meta import Key, evolve
+from simulator.api.core import Condition, Node, Pod
+from simulator.api.meta import Key, evolve, with_meta
 from simulator.api.policy import Lease
 from simulator.controllers.kubelet import BreakNode, Kubelet, MendNode, StartNode, StopNode, WriteData
 from simulator.testing.builders import make_node
@@ -228,3 +228,41 @@ def test_restarted_kubelets_go_on_with_the_containers_and_disks_that_they_find()
     assert cluster.phases("web-2")[-1][1:] == ("Running", True), "what was being started is started"
     assert cluster.pod("web-1") is None, "what was being stopped is stopped"
     assert kubelet.read(WEB, "data", "answer", cluster.world.runtimes["kubelet"].view) == "42"
+
+
+def found_node(status: str) -> Node:
+    node = make_node("n1")
+    conditions = (Condition(type="Ready", status=status, message="network plugin is not ready"),)
+    return evolve(node, status=evolve(node.status, conditions=conditions))
+
+
+@pytest.mark.rule("WL-127")
+def test_a_node_that_is_found_unknown_has_a_dead_kubelet_until_it_is_started() -> None:
+    pod = running_on("n1")
+    going = with_meta(pod, deletion_timestamp=0, deletion_grace_period_seconds=30)
+    cluster = Cluster(Kubelet(), objects=[found_node("Unknown"), going])
+    cluster.run(60 * MINUTE)
+    assert cluster.phases("web-0") == [(0, "Running", True)]
+    cluster.act("kubelet", StartNode("n1", is_rebooted=True))
+    cluster.run(MINUTE)
+    assert cluster.pod("web-0") is None
+    assert status_of(cluster.node("n1"), "Ready") == "True"
+
+
+def test_a_node_that_is_found_not_ready_starts_no_pod_until_it_recovers() -> None:
+    cluster = Cluster(Kubelet(), objects=[found_node("False")])
+    cluster.create(pod_on("n1"))
+    cluster.run(10 * MINUTE)
+    assert not web(cluster).is_ready
+    assert ("FailedCreatePodSandBox", "Failed to create pod sandbox: network plugin is not ready") in cluster.events()
+    cluster.act("kubelet", StartNode("n1"))
+    cluster.run(MINUTE)
+    assert web(cluster).is_ready
+
+
+def test_a_pod_that_was_found_running_ends_like_any_other() -> None:
+    cluster = Cluster(Kubelet(), objects=[make_node("n1"), running_on("n1")])
+    cluster.run(MINUTE)
+    cluster.delete(WEB)
+    cluster.run(MINUTE)
+    assert [phase for _, phase, _ in cluster.phases("web-0")] == ["Running", "Succeeded", "gone"]

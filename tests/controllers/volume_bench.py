@@ -69,6 +69,7 @@ class Bench:
         self.refuse: Callable[[Any], Refused | None] = lambda write: None
         self.before: Callable[[Any], None] = lambda intent: None
         self.is_lagging = False
+        self.is_writing = False
         self.undelivered: list[Change] = []
         self.spawned: list[Spawn] = []
         for obj in objects:
@@ -130,7 +131,10 @@ class Bench:
             except StopIteration as end:
                 outcome = end.value
                 assert outcome is not None
+                self._flush()
                 return outcome  # type: ignore[no-any-return]
+            if not isinstance(intent, (Tell, Choose)):  # time passes
+                self._flush()
             self.before(intent)
             answer = self._answer(intent)
 
@@ -153,7 +157,10 @@ class Bench:
                 found = self.store.of_kind(intent.kind).values()
                 return tuple(o for o in found if not intent.namespace or o.metadata.namespace == intent.namespace)
             case _:
-                return self._write(intent)
+                self.is_writing = True
+                written = self._write(intent)
+                self.is_writing = False
+                return written
 
     def _write(self, write: Any) -> Any:
         if (refused := self.refuse(write)) is not None:
@@ -216,6 +223,10 @@ class Bench:
             return
         self.cache.delay(change)
         self.undelivered.append(change)
+        if not self.is_writing:  # a flow gets its answer before the watch brings what it has written
+            self._flush()
+
+    def _flush(self) -> None:
         if not self.is_lagging:
             self.deliver()
 

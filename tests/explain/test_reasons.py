@@ -362,8 +362,8 @@ def test_two_claims_on_different_nodes_leave_no_node() -> None:
     scene.bound("data", "pv-a", "node1").bound("wal", "pv-b", "node2").store(make_pod("db", claims=("data", "wal")))
     scene.refused("db", node1=OUT_OF_REACH, node2=OUT_OF_REACH)
     assert scene.texts() == [
-        "db waits: its claim data is bound to pv-a, which exists only on node1; its claim wal is bound to pv-b, which exists "
-        "only on node2; no node reaches all of these volumes"
+        "db waits: its claim data is bound to pv-a, which exists only on node1; its claim wal is bound to pv-b, which "
+        "exists only on node2; no node reaches all of these volumes"
     ]
 
 
@@ -571,10 +571,10 @@ def test_volumes_that_nobody_can_use_are_left_over() -> None:
         scene.store(make_volume(f"pv-{number}", phase="Released", claimRef=gone))
     scene.store(make_volume("pv-failed", phase="Failed", claimRef=gone, persistentVolumeReclaimPolicy="Delete"))
     assert [reason.text for reason in leftovers(gather(scene.log))] == [
-        "pv-0 and pv-1 (Released, policy Retain): the claim is gone, the data are kept, and no claim gets the volume until "
-        "its claimRef is cleared",
-        "pv-failed (Failed, policy Delete): could not be reclaimed, and nobody is there who can; delete the volume by hand, "
-        "or clear its claimRef",
+        "pv-0 and pv-1 (Released, policy Retain): the claim is gone, the data are kept, and no claim gets the volume "
+        "until its claimRef is cleared",
+        "pv-failed (Failed, policy Delete): could not be reclaimed, and nobody is there who can; delete the volume by "
+        "hand, or clear its claimRef",
     ]
 
 

@@ -4,9 +4,9 @@ Not a test: run it by hand, with a kubectl on the PATH, when columns or stories 
 
     python -m tests.report.against_kubectl
 
-A server on the loopback interface answers kubectl's requests with the objects of a story: as a `Table` where kubectl asks for
-one (columns are made by the server, in Kubernetes too), else as plain lists. So the cells are ours, and all of the layout is
-kubectl's own: padding, prefixes, separators, cutting, messages, YAML and JSON.
+A server on the loopback interface answers kubectl's requests with the objects of a story: as a `Table` where kubectl
+asks for one (columns are made by the server, in Kubernetes too), else as plain lists. So the cells are ours, and all of
+the layout is kubectl's own: padding, prefixes, separators, cutting, messages, YAML and JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from simulator.report.columns import COLUMNS
 from simulator.report.kubectl import Wanted, select
 from simulator.report.manifest import printed
 from simulator.report.state import State, state_at
-from tests.report.story import MOMENT, WATCH_FROM, columns_story, watch_story
+from tests.report.clusters import MOMENT, WATCH_FROM, columns_story, watch_story
 
 GOLDEN = Path(__file__).parent / "kubectl"
 ALL = {"Pod", "Service", "StatefulSet"}

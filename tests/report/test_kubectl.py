@@ -11,7 +11,7 @@ import pytest
 from simulator.report.kubectl import KubectlError, Query, get
 from simulator.report.state import State, state_at
 from simulator.report.watch import watch
-from tests.report.story import MOMENT, WATCH_FROM, columns_story, watch_story
+from tests.report.clusters import MOMENT, WATCH_FROM, columns_story, watch_story
 
 GOLDEN = Path(__file__).parent / "kubectl"
 

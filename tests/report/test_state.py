@@ -10,7 +10,8 @@ from simulator.report.columns import COLUMNS
 from simulator.report.kubectl import Query, get
 from simulator.report.state import replay, state_at
 from simulator.units import HOUR, SECOND
-from tests.report.story import MOMENT, Story, columns_story, watch_story
+from tests.report.clusters import MOMENT, columns_story, watch_story
+from tests.report.story import Story
 
 WEB = Key("Pod", "default", "web-0")
 

@@ -18,7 +18,8 @@ from simulator.report.text import print_run, reason_lines, run_lines, timeline_l
 from simulator.report.watch import watch
 from simulator.testing.builders import make_claim, make_pod
 from simulator.units import MILLISECOND, SECOND
-from tests.report.story import Story, local, ready, running, watch_story
+from tests.report.clusters import watch_story
+from tests.report.story import Story, local, ready, running
 
 
 def small_devil() -> Log:
@@ -110,8 +111,8 @@ def small_devil() -> Log:
                         ],
                         "node2": ["InterPodAffinity", "Unschedulable", "node(s) didn't match pod anti-affinity rules"],
                     },
-                    "message": "0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, 1 node(s) didn't "
-                    "match pod anti-affinity rules. no new claims to deallocate, preemption: 0/2 nodes are available.",
+                    "message": "0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, 1 node(s) "
+                    "didn't match pod anti-affinity rules. no new claims to deallocate, preemption: 0/2 nodes are available.",
                 },
             )
     story.at(400 * SECOND).note(
@@ -140,8 +141,8 @@ def test_the_timeline_tells_what_happened_and_no_more() -> None:
         "2.51s  web-0 ready on node2",
         "3.00s  web-1 created, with its claim data-web-1",
         "3.00s  data-web-1 bound to pv-b on node2, one of 3 equally good ones",
-        "3.01s  web-1 is not scheduled: 0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, "
-        "1 node(s) didn't match pod anti-affinity rules",
+        "3.01s  web-1 is not scheduled: 0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node "
+        "affinity, 1 node(s) didn't match pod anti-affinity rules",
     ]
 
 
@@ -284,7 +285,8 @@ ROWS = [
 
 def test_a_comparison_is_one_line_for_each_setting() -> None:
     assert compare_table(ROWS) == [
-        "mode                   RUNS   CONVERGED    STUCK         NO VERDICT   STUCK, 95 % INTERVAL   MEDIAN TIME TO READY",
+        "mode                   RUNS   CONVERGED    STUCK         NO VERDICT   STUCK, 95 % INTERVAL   "
+        "MEDIAN TIME TO READY",
         "Immediate              4      2 (50.0 %)   1 (25.0 %)    1 (25.0 %)   4.6 % to 69.9 %        2.00s",
         "WaitForFirstConsumer   1      0 (0.0 %)    1 (100.0 %)   0 (0.0 %)    20.7 % to 100.0 %      -",
     ]
@@ -333,7 +335,10 @@ def test_colour_changes_no_word() -> None:
 
 
 def test_a_piped_report_imports_nothing_heavy() -> None:
-    script = "import sys, simulator.report.text; print([m for m in ('rich', 'yaml', 'json', 'networkx') if m in sys.modules])"
+    script = (
+        "import sys, simulator.report.text; "
+        "print([m for m in ('rich', 'yaml', 'json', 'networkx') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -58,6 +58,14 @@ def node_defaults(node: Node, now: Micros = 0, label: bool = True) -> tuple[Node
     return (node if status is node.status else evolve(node, status=status)), assumed
 
 
+def not_ready_yet(node: Node) -> Node:
+    """A node that a client creates is closed until a controller has seen its conditions (plug-in TaintNodesByCondition)."""
+    taint = Taint(key="node.kubernetes.io/not-ready", effect="NoSchedule")
+    if any((other.key, other.effect) == (taint.key, taint.effect) for other in node.spec.taints):
+        return node
+    return evolve(node, spec=evolve(node.spec, taints=(*node.spec.taints, taint)))
+
+
 def node_errors(node: Node) -> list[str]:
     """What is wrong with a new node."""
     return [*metadata_errors(node, subdomain_name), *_content_errors(node, None)]

@@ -15,7 +15,17 @@ from simulator.cluster.component import Change, Periodic, View
 from simulator.controllers.kubelet import disks, nodes
 from simulator.controllers.kubelet.config import KubeletConfig
 from simulator.controllers.kubelet.disks import ReadData, WipeData, WriteData, disks_of
-from simulator.controllers.kubelet.memory import ENDED, FAILED, RUNNING, STOPPED, Gone, KubeletMemory, PodWork, Wiped
+from simulator.controllers.kubelet.memory import (
+    ENDED,
+    FAILED,
+    RUNNING,
+    STOPPED,
+    Gone,
+    KubeletMemory,
+    NodeChanged,
+    PodWork,
+    Wiped,
+)
 from simulator.controllers.kubelet.nodes import LEASES, NODES, Behave, BreakNode, MendNode, StartNode, StopNode
 from simulator.controllers.kubelet.pods import sync_pod
 from simulator.controllers.kubelet.sync import MONITOR, PODS, SOURCE
@@ -153,14 +163,17 @@ class Kubelet:
             return ()
         name = new.metadata.name
         told: list[Told] = []
-        if new.condition("Ready") is None:
+        ready = new.condition("Ready")
+        if ready is None:
             told.append(Enqueue(NODES, change.key))
         if not isinstance(old, Node):
-            work = memory.node(name)  # not healthy: the kubelets were restarted
-            if work.stopped_at is not None:
-                told.append(Enqueue("renewals", nodes.lease_key(name)))
-            elif work.under_pressure:
-                told.append(Enqueue(MONITOR, change.key))
+            if (work := memory.nodes.get(name)) is not None:  # the kubelets were restarted
+                is_silent = work.stopped_at is not None
+                told.append(Enqueue("renewals", nodes.lease_key(name)) if is_silent else Enqueue(MONITOR, change.key))
+            elif ready is not None and ready.status == "Unknown":  # as in a dump of a cluster with a dead node
+                told.append(Remember(NodeChanged(name, {"stopped_at": True, "is_dead": True})))
+            elif ready is not None and ready.status == "False":
+                told.append(Remember(NodeChanged(name, {"broken": ready.message or "the node is not ready"})))
             return told
         if memory.waiting and old.metadata.labels != new.metadata.labels:
             told.extend(Enqueue(PODS, pod) for pod, node in memory.waiting.items() if node == name)

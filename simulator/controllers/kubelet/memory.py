@@ -287,7 +287,7 @@ class KubeletMemory:
             self.leftovers[gone.uid] = Leftover(gone.key, work.node, gone.claims, until)
 
     def _return(self, what: Returned, now: Micros) -> None:
-        self._place_node(what.node, replace(self.node(what.node), stopped_at=None, is_dead=False))
+        self._place_node(what.node, replace(self.node(what.node), stopped_at=None, is_dead=False, broken=""))
         for uid, leftover in list(self.leftovers.items()):
             if leftover.node == what.node:  # WL-130
                 del self.leftovers[uid]

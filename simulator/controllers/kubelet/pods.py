@@ -119,9 +119,9 @@ def _adopted(pod: Pod, work: PodWork) -> PodWork:
     began = first.state.running.started_at if first and first.state and first.state.running else None
     ready = pod.condition("Ready")
     since = (ready.last_transition_time or 0) if ready is not None and ready.status == "True" else None
-    return PodWork(
-        uid=work.uid, node=work.node, stage=RUNNING, since=work.since, grace=work.grace, started_at=began or 0,
-        ready_from=since, ready_since=since, restarts=first.restart_count if first is not None else 0,
+    return evolve(
+        work, stage=RUNNING, started_at=began or max(1, work.since), ready_from=since, ready_since=since,
+        restarts=first.restart_count if first is not None else 0,
     )
 
 
