@@ -1,7 +1,7 @@
 """The one door for nondeterminism: whatever could go another way is asked here, by name.
 
-A draw is a hash of (seed, point, object, how many times asked): one choice more does not shift the others, and two settings
-that are compared share their random numbers. Nothing outside this module draws.
+A draw is a hash of (seed, point, object, how many times asked): one choice more does not shift the others, and two
+settings that are compared share their random numbers. Nothing outside this module draws.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from simulator.units import Micros
 
 _MASK: Final = (1 << 64) - 1
 
-TiePolicy = Callable[[str, int, Sequence[int] | None], Sequence[int]]
-"""From a point, the number of options and Kubernetes' own weights (or None) to the weights to draw with."""
+TiePolicy = Callable[[str, int, Sequence[int] | None], Sequence[int] | None]
+"""From a point, the number of options and Kubernetes' own weights (or None) to the weights to draw with (None: equal)."""
 
 
-def _uniform(point: str, size: int, weights: Sequence[int] | None) -> Sequence[int]:
-    return (1,) * size
+def _uniform(point: str, size: int, weights: Sequence[int] | None) -> None:
+    return None
 
 
-def _go_map(point: str, size: int, weights: Sequence[int] | None) -> Sequence[int]:
-    return (1,) * size if weights is None else weights
+def _go_map(point: str, size: int, weights: Sequence[int] | None) -> Sequence[int] | None:
+    return weights
 
 
 def _first(point: str, size: int, weights: Sequence[int] | None) -> Sequence[int]:
@@ -39,7 +39,7 @@ def _last(point: str, size: int, weights: Sequence[int] | None) -> Sequence[int]
 
 TIE_POLICIES: Final[dict[str, TiePolicy]] = {"uniform": _uniform, "go-map": _go_map, "first": _first, "last": _last}
 """Who wins among equals. `uniform`: each as likely; `go-map`: as Go's map order has it where the cache's slots are known
-(`design`: of three tied volumes the first inserted has 6/8), else uniform; `first`, `last`: in the order of the options."""
+(of three tied volumes the first inserted has 6/8), else uniform; `first`, `last`: in the order of the options."""
 
 
 class Chooser(Protocol):
@@ -78,10 +78,13 @@ class Seeded:
         return _mix(_mix(self._root ^ crc32(encoded) ^ (crc32(encoded, 0x5EED) << 32)) + asked)
 
     def choose(self, point: str, about: Key, options: Sequence[Key], weights: Sequence[int] | None = None) -> Key:
-        """Draw one option with the tie policy's weights."""
-        if len(options) == 1:
+        """Draw one option with the tie policy's weights; equal ones cost O(1)."""
+        size = len(options)
+        if size == 1:
             return options[0]
-        shares = self._policy(point, len(options), weights)
+        shares = self._policy(point, size, weights)
+        if shares is None:
+            return options[(self._draw(point, about) * size) >> 64]
         mark = (self._draw(point, about) * sum(shares)) >> 64
         for option, share in zip(options, shares, strict=True):
             mark -= share
@@ -98,7 +101,8 @@ class Seeded:
 class Scripted:
     """Answers with a given list of option positions, then with the first option; remembers what was asked.
 
-    The base of searches by re-execution: run, look at `asked`, advance the last answer that has another option, run again.
+    The base of searches by re-execution: run, look at `asked`, advance the last answer that has another option, run
+    again.
 
     Parameters
     ----------

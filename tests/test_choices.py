@@ -50,7 +50,8 @@ def test_the_same_question_again_is_answered_anew() -> None:
 def test_every_policy_gives_a_share_to_somebody() -> None:
     for policy in TIE_POLICIES.values():
         for size in range(1, 9):
-            assert sum(policy("volume", size, None)) > 0
+            shares = policy("volume", size, None)
+            assert shares is None or sum(shares) > 0
 
 
 def test_a_scripted_chooser_remembers_what_it_was_asked() -> None:

@@ -268,7 +268,9 @@ class ApiServer:
                 return budget
             if budget is not None:
                 self._store.put(budget)
-        self._store.put(marked_evicted(pod, now))
+        marked = marked_evicted(pod, now)  # WL-142: whether or not a budget was asked
+        if marked != pod:
+            self._store.put(marked)
         return self._delete(Delete(write.key, grace=write.grace), now)
 
     def _pod(self, key: Key) -> Pod | None:

@@ -8,35 +8,55 @@ from simulator.api.meta import Key, Object
 from simulator.cluster.component import Change, Found
 from simulator.cluster.indexes import INDEXES
 from simulator.cluster.store import Store
+from simulator.errors import InvariantViolated
 from simulator.units import Micros
 
 T = TypeVar("T", bound=Object)
 
 
 class Cache:
-    """The undelivered changes of one component: per key the versions that it sees instead of the store's.
+    """The undelivered changes of one component, which sees what was there before them instead of what is stored.
 
     Attributes
     ----------
-    stale : kind → key → for each undelivered change the version before it, oldest first; the first is what is seen.
+    stale : kind → key → undelivered changes, oldest first; what is seen is the version before the first.
     """
 
     __slots__ = ("stale",)
 
     def __init__(self) -> None:
-        self.stale: dict[str, dict[Key, list[Object | None]]] = {}
+        self.stale: dict[str, dict[Key, list[Change]]] = {}
 
     def delay(self, change: Change) -> None:
         """A change has happened that this component does not see yet."""
-        self.stale.setdefault(change.key.kind, {}).setdefault(change.key, []).append(change.old)
+        self.stale.setdefault(change.key.kind, {}).setdefault(change.key, []).append(change)
 
-    def deliver(self, change: Change) -> None:
-        """The oldest undelivered change of a key is seen from now on."""
-        of_kind = self.stale[change.key.kind]
-        versions = of_kind[change.key]
-        versions.pop(0)
-        if not versions:
+    def deliver(self, change: Change) -> bool:
+        """A change, the oldest undelivered one of its key, is seen from now on.
+
+        Returns
+        -------
+        Whether it was still to come; not if the cache has been filled again since (`forget`).
+
+        Raises
+        ------
+        InvariantViolated
+            If an earlier change of the key is still undelivered (CP-1).
+        """
+        of_kind = self.stale.get(change.key.kind, {})
+        changes = of_kind.get(change.key, [])
+        if not any(waiting is change for waiting in changes):
+            return False
+        if changes[0] is not change:
+            raise InvariantViolated(f"a watch delivered a change of {change.key} before an earlier one")
+        changes.pop(0)
+        if not changes:
             del of_kind[change.key]
+        return True
+
+    def forget(self) -> None:
+        """The cache is filled again from the store: whatever was on its way is seen already."""
+        self.stale.clear()
 
 
 class CacheView:
@@ -74,8 +94,8 @@ class CacheView:
         """The object as this component sees it."""
         key = kind if isinstance(kind, Key) else Key(kind.KIND, namespace, name)
         stale = self._cache.stale.get(key.kind)
-        if stale and (versions := stale.get(key)) is not None:
-            return versions[0]
+        if stale and (changes := stale.get(key)) is not None:
+            return changes[0].old
         return self._store.find(key)
 
     def list(self, kind: type[T], namespace: str = "") -> list[T]:
@@ -86,13 +106,14 @@ class CacheView:
         seen: list[Any] = []
         stored = self._store.of_kind(kind.KIND)
         for key, obj in stored.items():
-            versions = stale.get(key)
-            visible = obj if versions is None else versions[0]
+            changes = stale.get(key)
+            visible = obj if changes is None else changes[0].old
             if visible is not None and (not namespace or key.namespace == namespace):
                 seen.append(visible)
-        for key, versions in stale.items():
-            if key not in stored and versions[0] is not None and (not namespace or key.namespace == namespace):
-                seen.append(versions[0])
+        for key, changes in stale.items():
+            visible = changes[0].old
+            if key not in stored and visible is not None and (not namespace or key.namespace == namespace):
+                seen.append(visible)
         return seen
 
     def by(self, index: str, value: Any) -> Found:
@@ -104,7 +125,8 @@ class CacheView:
         filed = self._store.keys_by(index, value)
         stored = self._store.of_kind(kind)
         seen = [stored[key] for key in filed if key not in stale]
-        for versions in stale.values():
-            if versions[0] is not None and value in tuple(values(versions[0])):
-                seen.append(versions[0])
+        for changes in stale.values():
+            visible = changes[0].old
+            if visible is not None and value in tuple(values(visible)):
+                seen.append(visible)
         return seen

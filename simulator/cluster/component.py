@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, Protocol, TypeAlias, TypeVar, overload, runtime_checkable
 
 from msgspec import Struct
 
@@ -94,3 +94,11 @@ class Component(Protocol):
 
     def check(self, poll: Poll, view: View) -> Any:
         """Answer a `Poll` of this component: None to wait on, anything else to go on with."""
+
+
+@runtime_checkable
+class Survivor(Protocol):
+    """A component of whose memory a restart leaves something, such as the disks that kubelets look after."""
+
+    def restarted(self, memory: Any) -> Any:
+        """The memory after a restart."""

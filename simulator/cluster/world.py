@@ -2,19 +2,19 @@
 
     store ──change──▶ Deliver ──▶ component.observe ──▶ queue ──▶ Start ──▶ flow ──Write──▶ Resume ──▶ store …
 
-A driver decides which step comes next, and when; `World.take` carries the step out. A step that becomes possible is handed
-to the driver through `World.enabled`, with the latency that it costs.
+A driver decides which step comes next, and when; `World.take` carries the step out. A step that becomes possible is
+handed to the driver through `World.enabled`, with the latency that it costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from simulator.api.meta import Key, Object
 from simulator.choices import Chooser
 from simulator.cluster.apiserver import ApiServer
-from simulator.cluster.component import Change, Component
+from simulator.cluster.component import Change, Component, Survivor
 from simulator.cluster.steps import Deliver, Enabled, Fire, Resume, Runtime, Start, Step, Task, Tick
 from simulator.cluster.store import Store
 from simulator.errors import InvariantViolated
@@ -48,8 +48,10 @@ from simulator.flows import (
 from simulator.units import Micros
 from simulator.workqueue import WorkQueue
 
-_VERBS: dict[type[Any], str] = {Create: "create", Update: "update", UpdateStatus: "update-status", Patch: "patch", Delete: "delete",
-          Bind: "bind", Evict: "evict"}
+_VERBS: Final[Mapping[type[Any], str]] = {
+    Create: "create", Update: "update", UpdateStatus: "update-status", Patch: "patch", Delete: "delete", Bind: "bind",
+    Evict: "evict",
+}
 
 
 class World:
@@ -61,6 +63,7 @@ class World:
     enabled : steps that have become possible since the driver last looked; the driver empties it.
     in_flight : steps that were enabled and not taken yet, timers left aside.
     last_change : when an object last changed.
+    watchers : called with each change of an object, at once and in order; they must not change anything.
     """
 
     def __init__(self, components: Sequence[Component], chooser: Chooser, log: Log | None = None) -> None:
@@ -72,7 +75,7 @@ class World:
         self.enabled: list[Enabled] = []
         self.in_flight = 0
         self.last_change: Micros = 0
-        self.watchers: list[Any] = []
+        self.watchers: list[Callable[[Change], None]] = []
         self.runtimes = {component.name: Runtime(component, self) for component in components}
         self._interested: dict[str, tuple[Runtime, ...]] = {}
         self._events: dict[tuple[str, Key, str, str, str, str], int] = {}
@@ -122,8 +125,8 @@ class World:
             case Deliver():
                 self.in_flight -= 1
                 for runtime in step.targets:
-                    runtime.cache.deliver(step.change)
-                    self._observe(runtime, step.change)
+                    if runtime.cache.deliver(step.change):
+                        self._observe(runtime, step.change)
             case Start():
                 self._start(step.runtime, step.queue)
             case Resume():

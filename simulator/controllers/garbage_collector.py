@@ -90,7 +90,7 @@ def owner_key(owner: OwnerReference, namespace: str) -> Key | None:
 
 
 def _gone(old: Object, view: View) -> list[Told]:
-    """An object is gone: its dependents may go, and an owner that waits for it may go on."""
+    """An object is gone: its dependents may go, a pod's claims say (WL-87, WL-106), and an owner that waits for it."""
     told: list[Told] = [Enqueue("delete", obj.key) for obj in dependents_of(old.metadata.uid, view)]
     for owner in old.metadata.owner_references:
         told.extend(_waiting_owner(owner, old.metadata.namespace, view))

@@ -149,7 +149,7 @@ def finalized(namespace: Namespace) -> Namespace:
 
 
 def _delete_content(namespace: Namespace, now: Micros) -> Generator[Intent, Any, list[Left]]:
-    """All pods, then all else; while a pod remains, nothing else is touched (WL-109)."""
+    """All pods, then all else, claims too (WL-107); while a pod remains, nothing else is touched (WL-109)."""
     name = namespace.metadata.name
     begun = namespace.metadata.deletion_timestamp or now
     pods = yield ListLive("Pod", name)

@@ -64,7 +64,7 @@ class ProtectionController:
         if not obj.metadata.is_terminating:
             # admission adds it (VB-14); this is for objects that came without, or lost it
             return (yield from _save(obj, (*obj.metadata.finalizers, finalizer), "VB-14"))
-        if isinstance(obj, PersistentVolumeClaim):
+        if isinstance(obj, PersistentVolumeClaim):  # deleted by hand, by policy or with its namespace (WL-105..107)
             if any(holds(pod, obj) for pod in view.by("pods-by-claim", (key.namespace, key.name))):
                 return DONE  # VB-169
             # the cache may be behind: only a live list tells that nobody has been scheduled meanwhile (ND-27)
@@ -74,7 +74,7 @@ class ProtectionController:
             rule = "VB-169"
         elif isinstance(obj, PersistentVolume):
             if obj.status.phase == "Bound":
-                return DONE  # VB-173
+                return DONE  # VB-173, WL-103
             rule = "VB-173"
         else:
             if _is_class_in_use(view, obj.name):
@@ -84,7 +84,10 @@ class ProtectionController:
 
 
 def holds(pod: Pod, claim: PersistentVolumeClaim) -> bool:
-    """Whether a pod keeps a deleted claim: only if it has been given a node, whatever its phase (VB-169 to VB-171)."""
+    """Whether a pod keeps a deleted claim: only if it has been given a node, whatever its phase (VB-169 to VB-171).
+
+    A claim of an unscheduled pod goes almost at once, that of a pod on a dead node stays with it (WL-101, WL-102).
+    """
     if not pod.spec.node_name:
         return False
     is_shut_down = pod.metadata.is_terminating and pod.metadata.deletion_grace_period_seconds == 0
@@ -137,13 +140,14 @@ def _has_ended(pod: Pod) -> bool:
 
 def _classes_of(obj: Object) -> tuple[str, ...]:
     """The VolumeAttributesClasses that a claim or a volume refers to."""
+    wanted = current = None
     if isinstance(obj, PersistentVolume):
-        names: tuple[str | None, ...] = (obj.spec.volume_attributes_class_name,)
+        wanted = obj.spec.volume_attributes_class_name
     elif isinstance(obj, PersistentVolumeClaim):
-        names = (obj.spec.volume_attributes_class_name, obj.status.current_volume_attributes_class_name)
-    else:
-        names = ()
-    return tuple(dict.fromkeys(name for name in names if name))
+        wanted, current = obj.spec.volume_attributes_class_name, obj.status.current_volume_attributes_class_name
+    if not wanted and not current:  # nearly always
+        return ()
+    return tuple(dict.fromkeys(name for name in (wanted, current) if name))
 
 
 def _look_at_class(name: str) -> Enqueue:

@@ -148,7 +148,8 @@ def remember(memory: Memory, what: Any, now: Micros) -> None:
         case Stored():
             key = what.obj.key
             memory.held[key] = what.obj
-            memory.unsettled[key] = what.obj.metadata.resource_version
+            if memory.unsettled.get(key) != ANY:  # else its partner has changed since its sync began
+                memory.unsettled[key] = what.obj.metadata.resource_version
             if (partner := partner_of(what.obj)) is not None:
                 memory.unsettled.setdefault(partner, ANY)
         case Settled():

@@ -1,8 +1,8 @@
 """The untimed driver in small: every run of a cluster, ties branched, with its exact probability.
 
-The flows are the timed driver's own. Steps are taken in their natural order, first come first served; what needs no waiting
-goes before any timer, and timers go by their nominal times. Runs are told apart by the answers to choices alone, so all of
-them are found by re-execution: run, advance the last answer that has another option, run again.
+The flows are the timed driver's own. Steps are taken in their natural order, first come first served; what needs no
+waiting goes before any timer, and timers go by their nominal times. Runs are told apart by the answers to choices alone,
+so all of them are found by re-execution: run, advance the last answer that has another option, run again.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Untimed:
             if world.enabled:
                 continue
             if not self._timers or self._timers[0][0] > until:
+                world.now = until
                 return False
             world.now, _, step = heapq.heappop(self._timers)
             if isinstance(step, (Fire, Tick)):
@@ -68,7 +69,7 @@ class Untimed:
 
 
 def every_run(run_once: Callable[[Scripted], str], ties: str = "uniform") -> Iterator[tuple[str, Fraction]]:
-    """All runs, one for each sequence of answers.
+    """All runs that can happen, one for each sequence of answers.
 
     Parameters
     ----------
@@ -86,8 +87,9 @@ def every_run(run_once: Callable[[Scripted], str], ties: str = "uniform") -> Ite
         chance = Fraction(1)
         for point, _, options, weights, taken in chooser.asked:
             shares = TIE_POLICIES[ties](point, len(options), weights)
-            chance *= Fraction(shares[taken], sum(shares))
-        yield end, chance
+            chance *= Fraction(1, len(options)) if shares is None else Fraction(shares[taken], sum(shares))
+        if chance:
+            yield end, chance
         script = _advance(chooser)
 
 

@@ -1,1 +1,1 @@
-"""To be written."""
+"""Why a run ended as it did: goals, verdicts, and reasons in words."""

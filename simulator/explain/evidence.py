@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from msgspec import Struct
 
-from simulator.api.core import Node, PersistentVolumeClaim, Pod
+from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key
 from simulator.api.storage import StorageClass
 from simulator.cluster.component import View
@@ -15,6 +15,7 @@ from simulator.cluster.indexes import volume_class
 from simulator.eventlog import Log
 from simulator.explain.state import State
 from simulator.scheduler.framework import NodeInfo, Snapshot
+from simulator.scheduler.plugins.free_volumes import Reach
 from simulator.units import Micros
 
 
@@ -58,11 +59,29 @@ class Evidence(Struct):
     events: dict[Key, dict[str, Said]]
     stopped: dict[str, Micros]
     seen: Snapshot | None = None
+    labelled: dict[str, dict[str, list[Node]]] = {}
 
     @property
     def nodes(self) -> list[Node]:
         """All nodes."""
         return list(self.state.list(Node))
+
+    def nodes_with(self, label: str, value: str) -> Sequence[Node]:
+        """The nodes whose label has a value."""
+        by_value = self.labelled.get(label)
+        if by_value is None:
+            by_value = self.labelled[label] = {}
+            for node in self.nodes:
+                if (own := node.metadata.labels.get(label)) is not None:
+                    by_value.setdefault(own, []).append(node)
+        return by_value.get(value, ())
+
+    def reach(self, volume: PersistentVolume) -> Sequence[str]:
+        """The nodes from which a volume can be reached; local volumes are looked up by their node's label."""
+        found = Reach.of(volume)
+        if found.label:
+            return [node.name for value in found.values for node in self.nodes_with(found.label, value)]
+        return [node.name for node in self.nodes if found.includes(node.metadata.labels)]
 
     @property
     def snapshot(self) -> Snapshot:
@@ -96,7 +115,7 @@ class Evidence(Struct):
 
 def gather(log: Log) -> Evidence:
     """Go through a log once and keep what explains its end."""
-    evidence = Evidence(State(), {}, {}, {})
+    evidence = Evidence(State(has_events=False), {}, {}, {})
     for entry in log.entries:
         evidence.state.apply(entry)
         detail: Mapping[str, Any] = entry.detail or {}

@@ -30,15 +30,20 @@ EPOCH_NS: Final = 1_767_225_600 * 10**9
 class State:
     """Objects by key at one moment; it answers what a component's view answers, and Kubernetes' plain form beside.
 
+    Parameters
+    ----------
+    has_events : whether to keep the rows of Kubernetes events; those who do not look at them go without.
+
     Attributes
     ----------
     time : the moment.
     """
 
-    __slots__ = ("_decoded", "_events", "_filed", "_held", "time")
+    __slots__ = ("_decoded", "_events", "_filed", "_has_events", "_held", "time")
 
-    def __init__(self) -> None:
+    def __init__(self, has_events: bool = True) -> None:
         self.time: Micros = 0
+        self._has_events = has_events
         self._held: dict[str, dict[Key, Object | dict[str, Any]]] = {}
         self._decoded: dict[Key, Object] = {}
         self._events: dict[tuple[str, Key, str, str, str], Key] = {}
@@ -95,7 +100,7 @@ class State:
         """Take in the next entry of the log; the key of the object that it changed, if any."""
         self.time = entry.time
         if entry.verb == "event":
-            return self._record(entry)
+            return self._record(entry) if self._has_events else None
         return self._change(entry) if entry.verb in CHANGES else None
 
     def _change(self, entry: LogEntry) -> Key | None:

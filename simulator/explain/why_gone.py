@@ -38,9 +38,10 @@ def why_still_there(evidence: Evidence, obj: Object) -> Reason:
                 return Reason(obj.key, f"{held} still holds {listing(left)}")
     finalizers = obj.metadata.finalizers
     if finalizers:
-        noun = "finalizer" if len(finalizers) == 1 else "finalizers"
-        return Reason(obj.key, f"{held} is held by the {noun} {listing(finalizers)}, and nobody has removed "
-                      f"{'it' if len(finalizers) == 1 else 'them'}")
+        noun, what = ("finalizer", "it") if len(finalizers) == 1 else ("finalizers", "them")
+        own = all(name.startswith("kubernetes.io/") for name in finalizers)
+        removed = "which Kubernetes has yet to take away" if own else f"and nobody has removed {what}"
+        return Reason(obj.key, f"{held} is held by the {noun} {listing(finalizers)}, {removed}")
     return Reason(obj.key, f"{short(obj)} is being deleted")
 
 

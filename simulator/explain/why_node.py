@@ -24,7 +24,7 @@ from simulator.scheduler.plugins.pod_volumes import NO_SPACE, NO_SUCH_VOLUME, OU
 from simulator.scheduler.plugins.taint_toleration import HARD_EFFECTS, tolerates
 from simulator.scheduler.resources import CPU, host_ports, pod_requests
 
-_PLURALS: Final = {"is": "are", "has": "have", "runs": "run", "lies": "lie", "does": "do", "cannot": "cannot"}
+_PLURALS: Final = {"is": "are", "has": "have", "runs": "run", "lies": "lie", "does": "do", "refuses": "refuse"}
 _HEADS: Final = 3
 """So many nodes with a reason of their own are spelled out."""
 _SAMPLES: Final = 8
@@ -65,7 +65,7 @@ def _clause(evidence: Evidence, pod: Pod, name: str, plugin: str, reasons: Seque
         return Clause("is", "not in the cluster any more")
     explain = _PLUGINS.get(plugin)
     clause = explain(evidence, pod, node, reasons) if explain is not None else None
-    return clause or Clause("is", f"refused by {plugin} ({', '.join(reasons)})")
+    return clause or Clause("refuses", f"{short(pod)} ({plugin}: {', '.join(reasons)})")
 
 
 def _sentence(group: _Group) -> str:

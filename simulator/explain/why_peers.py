@@ -95,6 +95,8 @@ def _in_domain(evidence: Evidence, node: Node, topology_key: str) -> list[Pod]:
     if value is None:
         return []
     return [
-        pod for other in evidence.nodes if other.metadata.labels.get(topology_key) == value
-        for pod in evidence.state.by("pods-by-node", other.name) if not pod.is_finished
+        pod
+        for other in evidence.nodes_with(topology_key, value)
+        for pod in evidence.state.by("pods-by-node", other.name)
+        if not pod.is_finished
     ]

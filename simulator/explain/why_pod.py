@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Final
 
 from simulator.api.core import ContainerStatus, Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.storage import StorageClass
 from simulator.binding.names import SELECTED_NODE
-from simulator.binding.reference import affinity_matches, is_delayed, is_fully_bound
+from simulator.binding.reference import is_delayed, is_fully_bound
 from simulator.explain.evidence import Evidence, Failure
 from simulator.explain.reason import Reason
 from simulator.explain.verdict import SCHEDULER_NAME
@@ -15,6 +16,8 @@ from simulator.explain.why_gone import is_down, why_down
 from simulator.explain.why_node import clauses
 from simulator.explain.words import is_everywhere, listing, reach_text, short
 from simulator.scheduler.preemption import BY_SCHEDULER
+
+UNBOUND: Final = "unbound immediate PersistentVolumeClaims"
 
 Explain = Callable[[PersistentVolumeClaim], Reason]
 """Explains a claim of the pod."""
@@ -159,7 +162,8 @@ def _bound_claims(evidence: Evidence, pod: Pod) -> list[str]:
     """Where the pod's claims tie it down."""
     said: list[str] = []
     for claim_name, volume in _tying(evidence, pod):
-        said.append(f"its claim {claim_name} is bound to {volume.name}, which {reach_text(volume, evidence.nodes)}")
+        where = reach_text(volume, evidence.reach(volume))
+        said.append(f"its claim {claim_name} is bound to {volume.name}, which {where}")
     if len(said) > 1 and not _in_reach(evidence, pod):
         said.append("no node reaches all of these volumes")
     return said
@@ -174,18 +178,22 @@ def _tying(evidence: Evidence, pod: Pod) -> list[tuple[str, PersistentVolume]]:
     return found
 
 
-def _in_reach(evidence: Evidence, pod: Pod) -> list[str]:
-    """The nodes from which all bound volumes of the pod can be reached."""
-    volumes: Sequence[PersistentVolume] = [volume for _, volume in _tying(evidence, pod)]
-    return [node.name for node in evidence.nodes
-            if all(affinity_matches(volume, node.metadata.labels) for volume in volumes)]
+def _in_reach(evidence: Evidence, pod: Pod) -> list[str] | None:
+    """The nodes from which all bound volumes of the pod can be reached; None if nothing ties it down."""
+    volumes = [volume for _, volume in _tying(evidence, pod)]
+    if not volumes:
+        return None
+    first, *others = (evidence.reach(volume) for volume in volumes)
+    return [node for node in first if all(node in other for other in others)]
 
 
 def _nodes(evidence: Evidence, pod: Pod, failure: Failure) -> list[str]:
     """What the nodes say that the pod's volumes leave to it."""
-    reach = set(_in_reach(evidence, pod))
-    refusals = {node: refusal for node, refusal in failure.nodes.items()
-                if node in reach}
-    if not refusals:
-        return [] if _tying(evidence, pod) else [failure.message] if failure.message else []
-    return clauses(evidence, pod, refusals)
+    if not failure.nodes:
+        if UNBOUND in failure.message:  # else the claims themselves would have been named
+            return ["its claims have been bound since its last attempt, and it is to be tried again"]
+        return [failure.message] if failure.message else []
+    reach = _in_reach(evidence, pod)
+    if reach is None:
+        return clauses(evidence, pod, failure.nodes)
+    return clauses(evidence, pod, {node: failure.nodes[node] for node in reach if node in failure.nodes})

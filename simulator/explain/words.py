@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from simulator.api.core import Node, PersistentVolume, Taint
+from simulator.api.core import PersistentVolume, Taint
 from simulator.api.meta import Key, Object
 from simulator.api.selectors import LabelSelector, NodeSelectorRequirement
-from simulator.binding.reference import affinity_matches
+from simulator.scheduler.plugins.free_volumes import Reach
 
 HOSTNAME = "kubernetes.io/hostname"
 MANY = 4
@@ -82,38 +82,27 @@ def taint_text(taint: Taint) -> str:
     return taint.key + (f"={taint.value}" if taint.value else "") + f":{taint.effect}"
 
 
-def nodes_in_reach(volume: PersistentVolume, nodes: Iterable[Node]) -> list[str]:
-    """The nodes from which a volume can be reached."""
-    return [node.name for node in nodes if affinity_matches(volume, node.metadata.labels)]
-
-
 def is_everywhere(volume: PersistentVolume) -> bool:
     """Whether a volume can be reached from every node that may ever be."""
     affinity = volume.spec.node_affinity
     return affinity is None or affinity.required is None
 
 
-def reach_text(volume: PersistentVolume, nodes: Sequence[Node]) -> str:
-    """Where a volume is: ``exists only on node2``; the verb is the volume's."""
-    if is_everywhere(volume):
+def reach_text(volume: PersistentVolume, reach: Sequence[str]) -> str:
+    """Where a volume is: ``exists only on node2``; the verb is the volume's.
+
+    Parameters
+    ----------
+    volume : the volume.
+    reach : the nodes of the cluster from which it can be reached.
+    """
+    affinity = volume.spec.node_affinity
+    if affinity is None or affinity.required is None:
         return "can be reached from every node"
-    reach = nodes_in_reach(volume, nodes)
     verb = "exists only on" if volume.spec.local is not None else "can be reached only from"
     if reach:
         return f"{verb} {listing(reach)}"
-    named = _hostnames(volume)
-    if named:
-        return f"{verb} {listing(named)}, which the cluster does not have"
-    affinity = volume.spec.node_affinity
-    terms = affinity.required.node_selector_terms if affinity is not None and affinity.required is not None else ()
+    hostnames, terms = Reach.of(volume), affinity.required.node_selector_terms
+    if hostnames.label == HOSTNAME:
+        return f"{verb} {listing(hostnames.values)}, which the cluster does not have"
     return f"{verb} nodes with {node_terms_text([term.match_expressions for term in terms])}, and there is none"
-
-
-def _hostnames(volume: PersistentVolume) -> list[str]:
-    affinity = volume.spec.node_affinity
-    if affinity is None or affinity.required is None:
-        return []
-    return [
-        value for term in affinity.required.node_selector_terms for one in term.match_expressions
-        if one.key == HOSTNAME and one.operator == "In" for value in one.values
-    ]

@@ -1,1 +1,1 @@
-"""To be written."""
+"""Everything that people and programs read of a run, made from its event log alone."""

@@ -71,7 +71,7 @@ class _Teller:
     """Goes through a log and remembers what it needs to tell each thing once."""
 
     def __init__(self, log: Log) -> None:
-        self.state = State()
+        self.state = State(has_events=False)
         self._has_actions = any(entry.verb == "action" for entry in log.entries)
         self._given: dict[str, list[Object]] = {}
         self._claims: dict[Key, LogEntry] = {}
@@ -195,7 +195,7 @@ class _Teller:
         elif isinstance(obj, PersistentVolume) and PROVISIONED_BY in obj.metadata.annotations:
             owner = obj.spec.claim_ref
             claim = f" for {place(owner.namespace, owner.name)}" if owner is not None else ""
-            text = f"volume {obj.name} made{claim}{volume_place(self.state, obj)}"
+            text = f"volume {obj.name} made{claim}{volume_place(obj)}"
             yield Happening(entry.time, obj.key, "made", text)
         elif isinstance(obj, (Node, Namespace, PersistentVolumeClaim, PersistentVolume)):
             yield Happening(entry.time, obj.key, "created", f"{named(obj)} created")

@@ -9,8 +9,9 @@ from simulator.api.apps import StatefulSet
 from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object
 from simulator.binding.names import SELECTED_NODE
-from simulator.explain.words import listing, nodes_in_reach, short
+from simulator.explain.words import HOSTNAME, listing, short
 from simulator.report.state import State
+from simulator.scheduler.plugins.free_volumes import Reach
 
 SCHEDULED: Final = "scheduled"
 
@@ -18,11 +19,14 @@ Luck = dict[Key, int]
 """Among how many equally good things one was chosen last, for a claim or a pod; told once."""
 
 
-def volume_place(state: State, volume: PersistentVolume) -> str:
-    """Where a volume is, as the end of a sentence: `` on node2``; empty if it is everywhere, or nowhere."""
-    nodes = list(state.list(Node))
-    reach = nodes_in_reach(volume, nodes)
-    return f" on {listing(reach, 2)}" if reach and len(reach) < len(nodes) else ""
+def volume_place(volume: PersistentVolume) -> str:
+    """Where a volume is, as the end of a sentence: `` on node2``; empty if it is everywhere, or by a rule."""
+    reach = Reach.of(volume)
+    if not reach.label:
+        return ""
+    if reach.label == HOSTNAME:
+        return f" on {listing(reach.values, 2)}"
+    return f" on nodes with {reach.label}={' or '.join(reach.values)}"
 
 
 def _claim(state: State, luck: Luck, old: Object, new: Object) -> Iterator[tuple[str, str]]:
@@ -40,7 +44,7 @@ def _claim(state: State, luck: Luck, old: Object, new: Object) -> Iterator[tuple
         volume = state.get(PersistentVolume, new.spec.volume_name)
         among = luck.pop(new.key, 1)
         chance = f", one of {among} equally good ones" if among > 1 else ""
-        place = volume_place(state, volume) if volume is not None else ""
+        place = volume_place(volume) if volume is not None else ""
         yield "bound", f"{name} bound to {new.spec.volume_name}{place}{chance}"
     elif new.status.phase == "Lost":
         yield "lost", f"{name} has lost its volume {new.spec.volume_name}"

@@ -35,6 +35,10 @@ from simulator.flows import (
 from simulator.units import SECOND, Micros
 
 CLIENT = Key("Client", "", "kubectl")
+_MIRROR = "kubernetes.io/config.mirror"
+_DAEMON_SETS = "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"
+_LOCAL_STORAGE = "cannot delete Pods with local storage (use --delete-emptydir-data to override)"
+_NO_CONTROLLER = "cannot delete Pods that declare no controller (use --force to override)"
 
 
 class Apply(Struct, frozen=True):
@@ -262,45 +266,64 @@ def _tainted(current: Node, new: tuple[Taint, ...], gone: tuple[tuple[str, str],
 
 
 def _drain(action: Drain) -> Any:
-    """Cordon, then evict every pod of the node until it is gone or replaced (WL-138, WL-139)."""
+    """Cordon, then evict every pod of the node until it is gone or replaced (WL-138, WL-139); budgets may block it (WL-145)."""
     answer = yield Patch(action.key, _cordoned, (True,))
     if isinstance(answer, Refused):
         return answer
     pods = yield ListLive("Pod")
-    here = [pod for pod in pods if pod.spec.node_name == action.key.name]
-    evicted: list[Pod] = []
-    refusals: list[str] = []
-    for pod in here:
-        owner = pod.metadata.controller
-        name = f"{pod.metadata.namespace}/{pod.metadata.name}"
-        if owner is not None and owner.kind == "DaemonSet":
-            if not action.ignore_daemonsets:
-                refusals.append(f"cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): {name}")
-            continue
-        if any(volume.empty_dir is not None for volume in pod.spec.volumes) and not action.delete_emptydir_data:
-            refusals.append(f"cannot delete Pods with local storage (use --delete-emptydir-data to override): {name}")
-        elif owner is None and not action.force:
-            refusals.append(f"cannot delete Pods that declare no controller (use --force to override): {name}")
-        evicted.append(pod)
-    if refusals:
-        return Refused("BadRequest", 400, f'unable to drain node "{action.key.name}" due to error: [{", ".join(refusals)}]')
-    waiting = {pod.key: pod for pod in evicted}
+    doomed, refusals = _sort_for_drain(action, [pod for pod in pods if pod.spec.node_name == action.key.name])
+    if refusals:  # WL-138: then nothing is evicted
+        return _undrained(action, refusals)
+    failures: list[str] = []
+    waiting = {pod.key: pod for pod in doomed}
     asked: set[Key] = set()
     while waiting:
         blocked = False
         for key, pod in list(waiting.items()):
-            now_there = yield Get(key)
-            if now_there is None or now_there.metadata.uid != pod.metadata.uid:
+            if key in asked:
+                there = yield Get(key)
+                if there is None or there.metadata.uid != pod.metadata.uid:
+                    del waiting[key]
+                continue
+            answer = yield Evict(key)  # by name: after a wait, perhaps another pod than the one listed (WL-139)
+            if not isinstance(answer, Refused):
+                asked.add(key)
+            elif answer.reason == "TooManyRequests":
+                blocked = True
+                yield Tell(Note("evict-blocked", key, {"message": answer.message}))
+            else:
                 del waiting[key]
-            elif key not in asked:
-                answer = yield Evict(key)
-                if isinstance(answer, Refused) and answer.reason == "TooManyRequests":
-                    blocked = True
-                    yield Tell(Note("evict-blocked", key, {"message": answer.message}))
-                elif isinstance(answer, Refused) and answer.reason != "NotFound":
-                    return answer
-                else:
-                    asked.add(key)
+                if answer.reason != "NotFound":
+                    failures.append(
+                        f'error when evicting pods/"{pod.name}" -n "{pod.namespace}": {answer.message}')
         if waiting:
             yield Sleep("drain", 5 * SECOND if blocked else SECOND)
-    return None
+    return _undrained(action, failures) if failures else None
+
+
+def _sort_for_drain(action: Drain, here: Sequence[Pod]) -> tuple[list[Pod], list[str]]:
+    """The pods that a drain evicts, and why it may not begin; volumes of claims are no local storage (WL-138)."""
+    doomed: list[Pod] = []
+    refused: dict[str, list[str]] = {}
+    for pod in here:
+        owner = pod.metadata.controller
+        name = f"{pod.namespace}/{pod.name}"
+        if owner is not None and owner.kind == "DaemonSet" and not pod.is_finished:
+            if not action.ignore_daemonsets:
+                refused.setdefault(_DAEMON_SETS, []).append(name)
+        elif _MIRROR in pod.metadata.annotations:
+            continue  # a static pod's image in the API; only its kubelet can end it
+        elif pod.is_finished:
+            doomed.append(pod)
+        elif any(volume.empty_dir is not None for volume in pod.spec.volumes) and not action.delete_emptydir_data:
+            refused.setdefault(_LOCAL_STORAGE, []).append(name)
+        elif owner is None and not action.force:
+            refused.setdefault(_NO_CONTROLLER, []).append(name)
+        else:
+            doomed.append(pod)
+    return doomed, [f"{why}: {', '.join(names)}" for why, names in refused.items()]
+
+
+def _undrained(action: Drain, why: Sequence[str]) -> Refused:
+    told = why[0] if len(why) == 1 else f"[{', '.join(why)}]"
+    return Refused("BadRequest", 400, f'unable to drain node "{action.key.name}" due to error: {told}')

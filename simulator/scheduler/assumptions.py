@@ -120,10 +120,11 @@ class AssumedView:
         assumed = self._of_kind(kind.KIND)
         return _laid_over(found, assumed) if assumed else found
 
-    def _of_kind(self, kind: str) -> dict[tuple[str, str], Assumable]:
+    def _of_kind(self, kind: str) -> dict[int, Assumable]:
+        """What is assumed of a kind, by the version that it was made from."""
         if not self._objects or kind not in _KINDS:
             return {}
-        return {key[1:]: obj for key, obj in self._objects.items() if key.kind == kind}
+        return {obj.metadata.resource_version: obj for key, obj in self._objects.items() if key.kind == kind}
 
     def _shown(self, found: Any) -> Any:
         assumed = self._objects.get(found.key) if found.KIND in _KINDS else None
@@ -135,10 +136,10 @@ class AssumedView:
 _KINDS: Final = (PersistentVolume.KIND, PersistentVolumeClaim.KIND)
 
 
-def _laid_over(found: Iterable[Any], assumed: dict[tuple[str, str], Assumable]) -> list[Any]:
+def _laid_over(found: Iterable[Any], assumed: dict[int, Assumable]) -> list[Any]:
+    """The objects, those replaced that are assumed; only an object whose version fits is looked at more closely."""
     shown: list[Any] = []
     for obj in found:
-        meta = obj.metadata
-        over = assumed.get((meta.namespace, meta.name))
-        shown.append(over if over is not None and over.metadata.resource_version == meta.resource_version else obj)
+        over = assumed.get(obj.metadata.resource_version)
+        shown.append(over if over is not None and over.key == obj.key else obj)
     return shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -29,12 +29,21 @@ from simulator.scheduler.messages import (
 )
 from simulator.scheduler.plugins.volume_binding import NAME as VOLUME_BINDING
 from simulator.scheduler.plugins.volume_binding import VolumePlan, assumptions, volume_writes
-from simulator.scheduler.preemption import Candidate, best_candidates, dry_run, ineligible, outranked, potential_nodes
+from simulator.scheduler.preemption import (
+    LEAST_CANDIDATES,
+    Candidate,
+    best_candidates,
+    dry_run,
+    ineligible,
+    outranked,
+    potential_nodes,
+)
 from simulator.scheduler.records import QueuedPod
 from simulator.scheduler.volumes import choose_volumes, settle_ties
 
 NODE_POINT: Final = "node"
 PREEMPTION_POINT: Final = "preemption"
+OFFSET_POINT: Final = "preemption-offset"
 
 
 class Cycle(Struct, frozen=True):
@@ -170,8 +179,10 @@ def _preempt(question: Question, decision: Decision, view: View) -> Generator[In
     if text := ineligible(pod, snapshot, statuses):
         return _Preemption(post_filter_message(text))
     potential = potential_nodes(snapshot, decision.statuses, decision.refused)
+    offset = yield from _choose_offset(pod, potential)
     tried = dry_run(
         decision.states, pod, snapshot, potential, view.list(PodDisruptionBudget), nominations=nominations,
+        offset=offset,
     )
     if not tried.candidates:
         if tried.failure is not None:
@@ -182,6 +193,15 @@ def _preempt(question: Question, decision: Decision, view: View) -> Generator[In
     going = tuple(victim for victim in candidate.victims if not victim.metadata.is_terminating)
     losers = outranked(nominations, candidate.node, pod) if going else ()
     return _Preemption("", candidate.node, Eviction(pod, candidate.node, going, losers))
+
+
+def _choose_offset(pod: Pod, potential: Sequence[NodeInfo]) -> Generator[Intent, Answer, int]:
+    """Where the dry run starts; it matters only where not all nodes are tried (SC-111, SC/ND-5)."""
+    if len(potential) <= LEAST_CANDIDATES:
+        return 0
+    options = tuple(info.node.key for info in potential)
+    chosen: Key = yield Choose(OFFSET_POINT, pod.key, options)
+    return options.index(chosen)
 
 
 def _choose_candidate(pod: Pod, best: tuple[Candidate, ...]) -> Generator[Intent, Answer, Candidate]:

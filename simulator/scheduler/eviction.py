@@ -38,7 +38,7 @@ class Eviction(Struct, frozen=True):
 def evict(eviction: Eviction, view: View) -> Flow:
     """Evict the victims one after another; an error spares the rest, and the preemptor is tried again at once.
 
-    Kubernetes evicts all but the last in parallel, and then the last (ND-17).
+    Kubernetes evicts all but the last in parallel, and then the last (SC/ND-17).
     """
     memory: Memory = view.memory
     now, preemptor, victims = view.now, eviction.preemptor, eviction.victims

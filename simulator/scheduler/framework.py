@@ -22,7 +22,7 @@ MAX_SCORE: Final = 100
 
 
 class Code(Enum):
-    """The outcome of one plug-in (SC-0)."""
+    """The outcome of one plug-in."""
 
     SUCCESS = "Success"
     UNSCHEDULABLE = "Unschedulable"

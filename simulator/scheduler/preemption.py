@@ -21,7 +21,7 @@ NEVER: Final = "Never"
 DISRUPTION_TARGET: Final = "DisruptionTarget"
 BY_SCHEDULER: Final = "PreemptionByScheduler"
 NOBODY: Final[Nominations] = {}
-_LEAST_CANDIDATES: Final = 100
+LEAST_CANDIDATES: Final = 100
 _PRIORITY_SHIFT: Final = 1 << 31
 
 
@@ -109,10 +109,10 @@ def dry_run(
     """Try node after node, from `offset` round robin (SC-111).
 
     Up to 100 nodes, all are tried and `offset` matters only for the order. Beyond, it stops once there are enough
-    candidates and one of them violates no budget: then `offset` is a choice of the caller's (ND-5).
+    candidates and one of them violates no budget: then `offset` is a choice of the caller's (SC/ND-5).
     """
     count = len(potential)
-    enough = min(count, max(count * 10 // 100, _LEAST_CANDIDATES))
+    enough = min(count, max(count * 10 // 100, LEAST_CANDIDATES))
     candidates: list[Candidate] = []
     statuses: dict[str, Status] = {}
     failure: Status | None = None

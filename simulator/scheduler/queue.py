@@ -321,7 +321,7 @@ class SchedulingQueue:
         return True
 
     def _ask_gates(self, record: QueuedPod) -> QueuedPod:
-        """Run the PreEnqueue plug-ins: the one that refused before goes first (SC-21, ND-8)."""
+        """Run the PreEnqueue plug-ins: the one that refused before goes first (SC-21, SC/ND-8)."""
         closed = []
         if record.pod.spec.scheduling_gates:
             closed.append("SchedulingGates")

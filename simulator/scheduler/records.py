@@ -28,7 +28,7 @@ class QueuedPod(Struct, frozen=True):
     Attributes
     ----------
     timestamp : when the pod came, or its last attempt failed; it orders pods of equal priority.
-    order : counts the timestamps given out, and orders pods with the same one (ND-7).
+    order : counts the timestamps given out, and orders pods with the same one (SC/ND-7).
     unschedulable, errors : failed attempts that count for the back-off.
     rejectors, pending : plug-ins that refused the pod, and those that wait for something of their own.
     gate : the plug-in that keeps the pod out of the queues, "" if none (SC-21).

@@ -17,7 +17,7 @@ VOLUME_POINT: Final = "volume"
 
 
 def settle_ties(question: Question, preparation: Preparation) -> Generator[Intent, Answer, Preparation]:
-    """Break the ties that decide which nodes are feasible (ND-13); nearly always there is none.
+    """Break the ties that decide which nodes are feasible (SC/ND-13); nearly always there is none.
 
     Only nodes that no other plug-in refuses are asked about.
     """

@@ -31,14 +31,14 @@ class Wishes:
     ----------
     volumes, nodes : by name of claim or pod; the first is the one wanted now.
     order : creations and deletions of claims and pods that are still to come, as (kind, name, whether it is a creation).
-    mounts : by pod, its claims in order.
+    mounts : by pod, its claims in order, once for each incarnation.
     """
 
     def __init__(self) -> None:
         self.volumes: dict[str, list[str]] = {}
         self.nodes: dict[str, list[str | None]] = {}
         self.order: list[tuple[str, str, bool]] = []
-        self.mounts: dict[str, Sequence[str]] = {}
+        self.mounts: dict[str, list[Sequence[str]]] = {}
 
     def watch(self, change: Change) -> None:
         """Cross off what has come true."""
@@ -51,6 +51,7 @@ class Wishes:
                     del wanted[: wanted.index(key.name) + 1]
         elif key.kind == "Pod" and new is None:
             del self.nodes.get(key.name, [])[:1]
+            del self.mounts.get(key.name, [])[:1]
         if key.kind in SHORT_KINDS:
             begun = (SHORT_KINDS[key.kind], key.name, old is None)
             if begun in self.order and (old is None or (new is not None and new.metadata.is_terminating)):
@@ -64,8 +65,8 @@ class Wishes:
             case "node" | "preemption":
                 wanted = self.nodes.get(about.name, [])[:1]
                 return next((option for option in options if option.name in wanted), None)
-            case "volume-order" | "claim-order" if about.name in self.mounts:
-                return self._mount(self.mounts[about.name], options)
+            case "volume-order" if self.mounts.get(about.name):
+                return self._mount(self.mounts[about.name][0], options)
             case _:
                 return self._next(options)
 
@@ -112,8 +113,7 @@ def _wish_of_pod(wishes: Wishes, name: str, changed: Mapping[str, Any]) -> None:
     nodes = wishes.nodes.setdefault(name, [])
     if changed.get("added"):
         nodes.append(None)
-        if len(changed.get("claims", ())) > 1:
-            wishes.mounts[name] = changed["claims"]
+        wishes.mounts.setdefault(name, []).append(changed.get("claims", ()))
     where = changed.get("node") or changed.get("nominated")
     if where:
         nodes[-1:] = [where]

@@ -15,15 +15,29 @@ ATTEMPTS = 150
 
 
 def differences(case: Mapping[str, Any], attempts: int = ATTEMPTS) -> list[str]:
-    """What differs between the recorded run and the nearest simulated one; empty if nothing does."""
+    """What differs between the recorded run and the nearest simulated one; empty if nothing does.
+
+    Which events there are is in part an accident of milliseconds. If no run has exactly those of the recording, then for
+    each event that differs there must be a run, equal in all else, in which it does not differ.
+    """
     best: list[str] | None = None
+    stubborn: set[str] | None = None
     for seed in range(attempts):
         found = attempt(case, seed)
+        if not found:
+            return []
+        if all(is_event(difference) for difference in found):
+            stubborn = set(found) if stubborn is None else stubborn & set(found)
+            if not stubborn:
+                return []
         if best is None or len(found) < len(best):
             best = found
-        if not best:
-            break
-    return best or []
+    return best or [] if stubborn is None else sorted(stubborn)
+
+
+def is_event(difference: str) -> bool:
+    """Whether no more than an event differs."""
+    return ": event only " in difference
 
 
 def attempt(case: Mapping[str, Any], seed: int) -> list[str]:

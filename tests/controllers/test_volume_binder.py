@@ -22,7 +22,7 @@ from simulator.binding.names import (
 )
 from simulator.controllers.volume_binder import RESYNC, VolumeBinder
 from simulator.controllers.volume_writes import reference_to
-from simulator.flows import DONE, Choose, Refused, Retry, Tell, Update, UpdateStatus
+from simulator.flows import DONE, Choose, Emit, Refused, Retry, Tell, Update, UpdateStatus
 from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_volume
 from simulator.units import SECOND, quantity
 from tests.controllers.volume_bench import CONFLICT, Bench, settle
@@ -136,6 +136,7 @@ def test_who_is_marked_as_bound_by_the_controller(
     assert at.claim("c").metadata.annotations[BIND_COMPLETED] == "yes"
 
 
+@pytest.mark.rule("VB-26")
 @pytest.mark.rule("VB-70")
 @pytest.mark.parametrize("failing", [0, 1, 2, 3])
 def test_a_bind_stops_at_the_first_error_and_a_later_sync_finishes_it(failing: int) -> None:
@@ -149,6 +150,17 @@ def test_a_bind_stops_at_the_first_error_and_a_later_sync_finishes_it(failing: i
     assert at.claim("c").spec.volume_name == chosen
     assert at.claim("c").status.phase == at.volume(chosen).status.phase == "Bound"
     assert {volume.status.phase for volume in at.store.list(PersistentVolume)} == {"Bound", "Available"}
+
+
+@pytest.mark.rule("VB-174")
+@pytest.mark.rule("VB-181")
+def test_a_bound_pair_stays_together_whatever_the_claim_asks_for_and_though_the_volume_is_deleted() -> None:
+    mine, volume = bound_pair()
+    resources = evolve(mine.spec.resources, requests={"storage": quantity("1Ti")})
+    at = bench(with_meta(volume, deletion_timestamp=0, finalizers=("kubernetes.io/pv-protection",)),
+               evolve(mine, spec=evolve(mine.spec, resources=resources)))
+    settle(at)
+    assert at.writes == at.events == []
 
 
 @pytest.mark.rule("VB-66")
@@ -291,8 +303,10 @@ def test_without_class_and_volume_the_claim_says_so() -> None:
         "Normal", "FailedBinding", "no persistent volumes available for this claim and no storage class is set")
 
 
-@pytest.mark.rule("VB-56")
+@pytest.mark.rule("VB-7")
 @pytest.mark.rule("VB-8")
+@pytest.mark.rule("VB-45")
+@pytest.mark.rule("VB-56")
 def test_a_claim_that_waits_is_set_to_pending_once_and_says_so_on_every_sync() -> None:
     strange = claim(phase="Bound")
     shown = evolve(strange.status, capacity={"storage": quantity("1Gi")}, access_modes=("ReadWriteOnce",),
@@ -560,6 +574,7 @@ def test_a_new_volume_cannot_be_matched_before_its_own_sync() -> None:
     assert at.claim("c").spec.volume_name == "v"
 
 
+@pytest.mark.rule("VB-5")
 @pytest.mark.rule("VB-74")
 @pytest.mark.parametrize("phase", ["Pending", "Released", "Failed", "Bound"])
 def test_a_volume_without_a_claims_uid_is_available_from_any_phase(phase: str) -> None:
@@ -735,6 +750,18 @@ def test_removing_only_the_uid_keeps_the_volume_for_a_claim_of_that_name() -> No
 # --- resync, triggers, cache ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("VB-21")
+def test_claims_and_volumes_have_one_worker_each() -> None:
+    assert (VolumeBinder.queues["claims"], VolumeBinder.queues["volumes"]) == (1, 1)
+
+
+@pytest.mark.rule("VB-184")
+def test_events_come_from_kubernetes_own_component_name() -> None:
+    at = bench(claim())
+    told = [intent.change for intent in VolumeBinder().sync("claims", claim().key, at.view) if isinstance(intent, Tell)]
+    assert [change.source for change in told if isinstance(change, Emit)] == ["persistentvolume-controller"]
+
+
 @pytest.mark.rule("VB-24")
 def test_an_available_volume_wakes_no_claim_and_the_resync_does() -> None:
     at = bench(claim())
@@ -800,6 +827,26 @@ def test_a_released_volume_takes_part_in_the_resync_again_when_its_claim_turns_u
     at.sync("resync", RESYNC)
     at.drain()
     assert at.reasons.count("VolumeMismatch") == 2
+
+
+@pytest.mark.rule("VB-65")
+def test_a_volume_that_is_set_free_while_it_is_being_bound_is_bound_again_at_the_resync() -> None:
+    mine, volume = bound_pair()
+    at = bench(volume, evolve(mine, status=evolve(mine.status, phase="Pending")))
+
+    def set_free(intent: Any) -> None:
+        if isinstance(intent, UpdateStatus):
+            at.before = lambda intent: None
+            at.edit(volume, claim_ref=None)
+            at.sync("volumes", volume)
+
+    at.before = set_free
+    at.sync("claims", mine)
+    at.drain()
+    at.sync("resync", RESYNC)
+    at.drain()
+    reference = at.volume("v").spec.claim_ref
+    assert reference is not None and reference.uid == "uid-c"
 
 
 @pytest.mark.rule("VB-25")
@@ -898,13 +945,19 @@ MEANWHILE = st.one_of(
     st.tuples(st.just("volumes"), NAMES),
     st.tuples(st.just("lag"), st.booleans()),
 )
-STEPS = st.one_of(STEPS, st.tuples(st.just("meanwhile"), st.integers(1, 8), st.lists(MEANWHILE, max_size=3)))
+STEPS = st.one_of(
+    STEPS,
+    st.tuples(st.just("meanwhile"), st.integers(1, 8), st.lists(MEANWHILE, max_size=3)),
+    st.tuples(st.just("race"), NAMES, st.integers(1, 4), st.lists(MEANWHILE, max_size=3)),
+)
 STARTS = st.sampled_from([
     (),
     (("volume", "a", "x", "1Gi", "Retain", ""), ("volume", "b", "x", "1Gi", "Delete", ""), ("drain",),
      ("claim", "a", "x", ""), ("drain",)),
     (("volume", "a", "x", "1Gi", "Retain", "b"), ("volume", "b", "", "2Gi", "Retain", ""), ("drain",),
      ("claim", "a", "", ""), ("claim", "b", "x", "a"), ("drain",), ("resync",), ("drain",)),
+    (("volume", "a", "x", "1Gi", "Retain", ""), ("drain",), ("claim", "a", "x", ""), ("conflict", 4), ("claims", "a"),
+     ("volumes", "a")),
 ])
 HISTORIES = st.builds(lambda start, rest: [*start, *rest], STARTS, st.lists(STEPS, max_size=12))
 
@@ -953,6 +1006,9 @@ def act(at: Bench, step: tuple[Any, ...], uids: list[int]) -> None:
                 return CONFLICT if left[0] == 0 else None
 
             at.refuse = refuse
+        case "race":
+            act(at, ("meanwhile", *rest[1:]), uids)
+            act(at, ("claims", rest[0]), uids)
         case "meanwhile":
             moment, doings = rest
 
@@ -984,7 +1040,7 @@ def quiet(at: Bench) -> None:
 
 
 @pytest.mark.rule("VB-23")
-@settings(max_examples=6000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=HISTORIES)
 def test_whoever_the_resync_leaves_out_would_have_done_nothing(steps: list[tuple[Any, ...]]) -> None:
     at = bench(make_class("x"), make_class("p", provisioner="example.com/p"))
@@ -1006,7 +1062,7 @@ def test_whoever_the_resync_leaves_out_would_have_done_nothing(steps: list[tuple
 
 
 @pytest.mark.rule("VB-25")
-@settings(max_examples=6000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=HISTORIES)
 def test_in_the_end_both_ends_of_every_binding_agree(steps: list[tuple[Any, ...]]) -> None:
     at = bench(make_class("x"), make_class("p", provisioner="example.com/p"))

@@ -6,10 +6,10 @@ from typing import Any
 
 from simulator.api.apps import StatefulSet
 from simulator.api.core import Pod
-from simulator.api.meta import Object, OwnerReference, evolve, with_meta
+from simulator.api.meta import Object, OwnerReference, encode, evolve, with_meta
 from simulator.explain.reason import Reason
 from simulator.explain.reasons import reasons, render
-from simulator.testing.builders import make_claim, make_node, make_pod, make_set, make_volume
+from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_set, make_volume
 from tests.report.story import Story
 
 AFFINITY = ("InterPodAffinity", "Unschedulable", "node(s) didn't match pod anti-affinity rules")
@@ -24,6 +24,7 @@ NO_VOLUME = (
     "node(s) didn't find available persistent volumes to bind",
 )
 TAINTED = ("TaintToleration", "UnschedulableAndUnresolvable", "node(s) had untolerated taint(s)")
+LOCAL = make_class("local", mode="WaitForFirstConsumer")
 READY = {"conditions": [{"type": "Ready", "status": "True"}], "phase": "Running"}
 
 
@@ -89,13 +90,9 @@ def owned(pod: Pod, owner: StatefulSet) -> Pod:
 
 
 def _plain(pod: Pod) -> dict[str, Any]:
-    from simulator.api.meta import encode
-
     return {"spec": encode(pod.spec)}
 
 
 def _meta(obj: Object) -> dict[str, Any]:
-    from simulator.api.meta import encode
-
     meta = encode(obj.metadata)
     return {key: meta[key] for key in ("labels", "ownerReferences", "annotations") if key in meta}

@@ -291,8 +291,9 @@ def _pods(story: Story) -> None:
                         "status": "False",
                         "reason": "Unschedulable",
                         "message": "0/3 nodes are available: "
-                        "1 node(s) had untolerated taint(s), 2 node(s) didn't find available persistent volumes to bind. no "
-                        "new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
+                        "1 node(s) had untolerated taint(s), 2 node(s) didn't find available persistent volumes to "
+                        "bind. no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not "
+                        "helpful for scheduling.",
                     }
                 ],
             },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ SCENARIOS = Path(__file__).parents[2] / "scenarios"
 LAB = sorted(path.parent.name for path in SCENARIOS.glob("lab/*/scenario.yaml"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def log_of(scenario: str, seed: int = 1) -> Log:
     return run(load_scenario([str(SCENARIOS / scenario)]), seed=seed).log
 
@@ -39,8 +39,8 @@ def test_the_devils_timeline_fits_on_a_screen(seed: int) -> None:
 def test_the_stuck_devil_is_explained_in_one_sentence() -> None:
     text = " ".join(" ".join(reason_lines(log_of("devil"))).split())
     assert (
-        "consul-1 waits: its claim data-consul-1 is bound to pv-node3-2, which exists only on node3; node3 already runs "
-        "consul-0, and consul-1 may not share a node with app=consul"
+        "consul-1 waits: its claim data-consul-1 is bound to pv-node3-2, which exists only on node3; node3 already "
+        "runs consul-0, and consul-1 may not share a node with app=consul"
     ) in text
     assert "consul-2 does not exist yet: consul-1 is not ready" in text
 
@@ -70,3 +70,12 @@ def test_a_watch_ends_where_the_run_ends() -> None:
 
 def test_nothing_is_left_of_events_after_an_hour() -> None:
     assert get(state_at(log_of("devil"), 2 * HOUR), Query(("events",))).err
+
+
+@pytest.mark.parametrize("name", ["18c-stuck-and-mended", "21-cleaned-up-by-namespace"])
+def test_a_run_can_be_explained_at_every_moment(name: str) -> None:
+    log = log_of(f"lab/{name}")
+    for end in range(0, len(log.entries), 3):
+        part = Log(log.header)
+        part.entries = log.entries[:end]
+        assert run_lines(part)

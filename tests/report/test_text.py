@@ -111,8 +111,9 @@ def small_devil() -> Log:
                         ],
                         "node2": ["InterPodAffinity", "Unschedulable", "node(s) didn't match pod anti-affinity rules"],
                     },
-                    "message": "0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, 1 node(s) "
-                    "didn't match pod anti-affinity rules. no new claims to deallocate, preemption: 0/2 nodes are available.",
+                    "message": "0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, "
+                    "1 node(s) didn't match pod anti-affinity rules. no new claims to deallocate, preemption: 0/2 "
+                    "nodes are available.",
                 },
             )
     story.at(400 * SECOND).note(

@@ -93,7 +93,7 @@ def audit() -> Audit:
         if rule not in known:
             problems += [f"{rule}: no such rule, but {place} is marked with it" for place in places]
     for rule, places in code.items():
-        if rule not in known:
+        if rule not in known and rule.startswith(tuple(f"{document}-" for document in DOCUMENTS)):
             problems += [f"{rule}: no such rule, but {place} names it" for place in places]
     share = count(rows, IMPLEMENTED) / len(rows)
     if share < ENOUGH:

@@ -25,13 +25,19 @@ def summaries(audit: Audit) -> Iterator[str]:
     yield summary("All", list(audit.rows))
 
 
+def state(row: Row) -> str:
+    """The state with its reason or note."""
+    entry = row.entry
+    comment = entry.reason or entry.note
+    return (entry.state or "NO STATE") + (f": {comment}" if comment else "")
+
+
 def text(audit: Audit) -> str:
     """The whole table for a terminal: a line a rule, its places below it."""
     lines = []
     for row in (*audit.rows, *audit.others):
         entry = row.entry
-        state = (entry.state or "NO STATE") + (f": {entry.reason}" if entry.reason else "")
-        lines.append(f"{entry.id:<9} {entry.title}  [{state}]")
+        lines.append(f"{entry.id:<9} {entry.title}  [{state(row)}]")
         lines += [f"          code  {place}" for place in row.code]
         lines += [f"          point {point}" for point in entry.points]
         lines += [f"          test  {place}" for place in row.tests]
@@ -50,8 +56,8 @@ def markdown_rows(rows: Sequence[Row]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for row in rows:
         entry = row.entry
-        state = (entry.state or "—") + (f": {entry.reason}" if entry.reason else "")
-        cells = (entry.id, entry.title, files(row.code, "simulator/"), files(row.tests, "tests/"), state)
+        code = ", ".join([files(row.code, "simulator/"), *(f'point "{point}"' for point in entry.points)]).strip(", ")
+        cells = (entry.id, entry.title, code, files(row.tests, "tests/"), state(row))
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WIDEST = 20  # a longer range says what a module is about, not where a rule is applied
 
+OTHER = re.compile(r"(?<![\w-])(?:(?:VB/|SC/)ND|CP|S|M|TL)-\d+\b")  # choices and examples
 GAP = r"[\s#]*"
 RULE = re.compile(
     r"\b(?P<document>VB|WL|SC)-(?P<first>\d+)"
@@ -46,7 +47,8 @@ def scan_code(folder: Path = ROOT / "simulator", root: Path = ROOT) -> dict[str,
     found: dict[str, list[Place]] = {}
     for path in sorted(folder.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        for rule, position in rules_in(text):
+        others = ((match[0], match.start()) for match in OTHER.finditer(text))
+        for rule, position in (*rules_in(text), *others):
             place = Place(path.relative_to(root).as_posix(), text.count("\n", 0, position) + 1)
             places = found.setdefault(rule, [])
             if place not in places:
@@ -66,8 +68,10 @@ def markers(tree: ast.AST, name: str = "") -> Iterator[tuple[str, ast.Call]]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Call) and is_rule_marker(node):
             yield name, node
-        is_named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        yield from markers(node, f"{name}.{node.name}".lstrip(".") if is_named else name)
+        inner = name
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = f"{name}.{node.name}".lstrip(".")
+        yield from markers(node, inner)
 
 
 def scan_tests(folder: Path = ROOT / "tests", root: Path = ROOT) -> tuple[dict[str, list[Place]], list[str]]:

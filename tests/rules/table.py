@@ -22,6 +22,7 @@ class Entry:
     title: str
     state: str | None = None
     reason: str = ""
+    note: str = ""  # what part of an implemented rule is left out, or how it comes about
     points: tuple[str, ...] = ()  # for choices: the names of the points at which the chooser is asked
 
 
@@ -36,10 +37,11 @@ def read_entries(path: Path, section: str) -> list[Entry]:
         raise TableError(f"{path.name}: unknown sections {sorted(unknown)}")
     entries = []
     for item in raw.get(section) or []:
-        if unknown := set(item) - {"id", "title", "state", "reason", "points"}:
+        if unknown := set(item) - {"id", "title", "state", "reason", "note", "points"}:
             raise TableError(f"{path.name}: {item.get('id')}: unknown fields {sorted(unknown)}")
         points = tuple(item.get("points") or ())
-        entries.append(Entry(path.stem, item["id"], item["title"], item.get("state"), item.get("reason") or "", points))
+        reason, note = item.get("reason") or "", item.get("note") or ""
+        entries.append(Entry(path.stem, item["id"], item["title"], item.get("state"), reason, note, points))
     return entries
 
 

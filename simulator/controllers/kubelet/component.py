@@ -20,6 +20,7 @@ from simulator.controllers.kubelet.memory import (
     FAILED,
     RUNNING,
     STOPPED,
+    Deregistered,
     Gone,
     KubeletMemory,
     NodeChanged,
@@ -160,9 +161,9 @@ class Kubelet:
     def _observe_node(self, change: Change, memory: KubeletMemory) -> Iterable[Told]:
         new, old = change.new, change.old
         if not isinstance(new, Node):
-            return ()
+            return (Remember(Deregistered(change.key.name, old)),) if isinstance(old, Node) else ()
         name = new.metadata.name
-        told: list[Told] = []
+        told: list[Told] = [Remember(Deregistered(name, None))] if name in memory.lost else []
         ready = new.condition("Ready")
         if ready is None:
             told.append(Enqueue(NODES, change.key))

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from simulator.api.core import Node
 from simulator.api.meta import Key
 from simulator.controllers.kubelet.config import MIN_STOP, WELL, Behaviour
 from simulator.units import SECOND, Micros
@@ -157,6 +158,13 @@ class Returned(Struct, frozen=True):
     is_rebooted: bool
 
 
+class Deregistered(Struct, frozen=True):
+    """A Node object was deleted, or is there again (None); its kubelet does not notice (WL-133)."""
+
+    name: str
+    node: Node | None
+
+
 class Behaves(Struct, frozen=True):
     """These pods behave so from now on."""
 
@@ -195,18 +203,20 @@ class KubeletMemory:
     pods : by key of the pod.
     waiting : pods in stage WAITING, and their nodes.
     nodes : those that are not simply healthy.
+    lost : Node objects that were deleted while their machines are there (WL-133).
     behaviours : by key of the pod: the behaviour and since when.
     disks : what is on them, by name. A disk without data is absent.
     scratch : by uid of the pod, by volume ("" for the containers' own layers), by name.
     leftovers : by uid of the pod.
     """
 
-    __slots__ = ("behaviours", "disks", "leftovers", "nodes", "pods", "scratch", "waiting")
+    __slots__ = ("behaviours", "disks", "leftovers", "lost", "nodes", "pods", "scratch", "waiting")
 
     def __init__(self) -> None:
         self.pods: dict[Key, PodWork] = {}
         self.waiting: dict[Key, str] = {}
         self.nodes: dict[str, NodeWork] = {}
+        self.lost: dict[str, Node] = {}
         self.behaviours: dict[Key, tuple[Behaviour, Micros]] = {}
         self.disks: dict[DiskKey, Mapping[str, Datum]] = {}
         self.scratch: dict[str, Mapping[str, Mapping[str, Datum]]] = {}
@@ -246,6 +256,11 @@ class KubeletMemory:
                 self._place_node(what.node, replace(self.node(what.node), **changes))
             case Returned():
                 self._return(what, now)
+            case Deregistered():
+                if what.node is None:
+                    self.lost.pop(what.name, None)
+                else:
+                    self.lost[what.name] = what.node
             case Behaves():
                 for key in what.pods:
                     self.behaviours[key] = (what.behaviour, now)

@@ -172,7 +172,8 @@ def start_node(config: KubeletConfig, what: StartNode, view: View) -> Flow:
         yield Tell(Enqueue(PODS, pod, config.reconcile_after if is_late else 0))
     yield Tell(Enqueue(MONITOR, key))
     if node is None:
-        return DONE
+        lost = memory.lost.get(what.node)
+        return (yield from _register(lost)) if lost is not None else DONE
     pressure = (DISK_PRESSURE,) if memory.node(what.node).under_pressure else ()
     posted = (*PRESSURES, *pressure, READY)
     answer = yield Patch(key, conditions_posted, (view.now, posted), "status", rule="WL-129")
@@ -185,6 +186,13 @@ def start_node(config: KubeletConfig, what: StartNode, view: View) -> Flow:
             yield Tell(Emit(key, "Warning", "Rebooted", text, SOURCE))
         yield Tell(Emit(key, "Normal", "NodeReady", f"Node {what.node} status is now: NodeReady", SOURCE))
     return DONE
+
+
+def _register(lost: Node) -> Flow:
+    """A kubelet registers its node once in its life, when it starts: with its labels, but not its taints (WL-133)."""
+    meta = ObjectMeta(name=lost.metadata.name, labels=lost.metadata.labels)
+    answer = yield Create(Node(metadata=meta, status=evolve(lost.status, conditions=())), "WL-133")
+    return Retry(str(answer)) if isinstance(answer, Refused) and answer.reason != "AlreadyExists" else DONE
 
 
 def _is_urgent(view: View, key: Key) -> bool:

@@ -39,7 +39,10 @@ def sort_out(sts: StatefulSet, pods: Iterable[Pod]) -> tuple[list[Member], list[
 
 
 def adoptable(sts: StatefulSet, pods: Iterable[Pod]) -> list[Member]:
-    """Pods without a controller that the set may adopt: neither they nor the set are being deleted (WL-96)."""
+    """Pods without a controller that the set may adopt: neither they nor the set are being deleted (WL-96).
+
+    So come pods of an earlier set (WL-98) and pods made by hand (WL-57) to their set.
+    """
     if sts.metadata.is_terminating:
         return []
     return [member for member in sort_out(sts, pods)[0] if not member[1].metadata.is_terminating]

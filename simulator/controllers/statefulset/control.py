@@ -180,7 +180,7 @@ class Control(Struct, frozen=True):
     def process_replica(self, replica: Replica) -> Steps[tuple[bool, Failure | None]]:
         """Keep the pod of an ordinal in range, or create it."""
         pod, ordinal, sts = replica.pod, replica.ordinal, self.sts
-        if pod is None:
+        if pod is None:  # only when its object has disappeared (WL-49)
             if is_blocked(sts, ordinal, self.sync.claims[ordinal]):
                 return True, None  # WL-85
             failure = yield from create_pod(self.sync, ordinal, *self.version_for(ordinal))
@@ -194,7 +194,7 @@ class Control(Struct, frozen=True):
             if failure is not None:
                 return True, failure  # WL-40
         if not replica.is_healthy and is_ordered(sts):
-            return True, None  # WL-41
+            return True, None  # WL-41; so claims are not taken back in time (WL-86), and a dead node stops all (WL-128)
         if self.is_right(replica) and (pending or self.has_right_owners(replica)):
             return False, None
         failure = yield from update_pod(self.sync, pod, ordinal)
@@ -224,7 +224,7 @@ class Control(Struct, frozen=True):
         return failure is not None, failure
 
     def process_condemned(self, replica: Replica) -> Steps[tuple[bool, Failure | None]]:
-        """Delete a pod out of range, if it is its turn (WL-50 to WL-53)."""
+        """Delete a pod out of range, if it is its turn (WL-50 to WL-53); with no replicas every pod is (WL-56)."""
         if replica.is_terminating:
             return True, None  # WL-53
         if not replica.is_healthy and is_ordered(self.sts) and replica.name != self.roster.first_unavailable:

@@ -36,7 +36,10 @@ from simulator.flows import Create, Delete, Get, Refused, Tell, Update
 
 
 def create_pod(sync: Sync, ordinal: int, template: PodTemplateSpec, revision: str) -> Steps[Failure | None]:
-    """Create the claims of an ordinal, then its pod (WL-39, WL-43 to WL-45)."""
+    """Create the claims of an ordinal, then its pod (WL-39, WL-43 to WL-45).
+
+    A successor takes its predecessor's claims, and local volumes behind them tie it to the same node (WL-136).
+    """
     sts = sync.sts
     volumes = {_claim_key(sts, volume.persistent_volume_claim.claim_name): volume
                for volume in claim_volumes(sts, ordinal) if volume.persistent_volume_claim is not None}
@@ -179,6 +182,7 @@ def _claim_key(sts: StatefulSet, name: str) -> Key:
 
 
 def _pod_event(sts: StatefulSet, verb: str, pod: str, failure: Failure | None) -> Tell:
+    """What came of a pod, with a capital letter as since 1.36 (WL-168)."""
     about = f"{verb} Pod {pod} in StatefulSet {sts.name}"
     if failure is None:
         return event(sts.key, "Normal", f"Successful{verb}", f"{about} successful")

@@ -18,7 +18,7 @@ _ATTEMPTS: Final = 5
 
 
 def count(sts: StatefulSet, pods: Iterable[Replica], versions: Versions) -> StatefulSetStatus:
-    """The status of a set with these pods (WL-69); conditions are never kept (WL-72)."""
+    """The status of a set with these pods (WL-69, WL-74); conditions are never kept (WL-72)."""
     replicas = ready = available = current = updated = 0
     current_name, update_name = versions.current.name, versions.update.name
     for replica in pods:
