@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from simulator.cluster.component import Component
-from simulator.controllers import node_lifecycle, pod_gc
+from simulator.controllers import node_lifecycle, pod_gc, provisioner, reclaim
 from simulator.controllers.disruption import Disruption
+from simulator.controllers.expander import ExpandController
 from simulator.controllers.garbage_collector import GarbageCollector
 from simulator.controllers.kubelet import LATENCIES as KUBELET
 from simulator.controllers.kubelet import Kubelet, KubeletConfig
@@ -19,9 +20,8 @@ from simulator.controllers.statefulset import StatefulSetController
 from simulator.controllers.storage_driver import StorageDriver
 from simulator.controllers.taint_eviction import TaintEviction
 from simulator.controllers.volume_binder import VolumeBinder
-from simulator.latency import DEFAULTS, Latency, constant
+from simulator.latency import DEFAULTS, Latency
 from simulator.scheduler.component import Scheduler
-from simulator.units import SECOND
 
 
 def control_plane(
@@ -38,6 +38,7 @@ def control_plane(
         StatefulSetController(),
         VolumeBinder(),
         ExternalProvisioner(drivers),
+        ExpandController(),
         ProtectionController(),
         Scheduler(),
         Kubelet(kubelets),
@@ -55,11 +56,7 @@ LATENCIES: Mapping[str, Latency] = {
     **KUBELET,
     **node_lifecycle.LATENCIES,
     **pod_gc.LATENCIES,
-    "provision": constant(2 * SECOND),  # a driver makes a volume
-    "provision-delete": constant(2 * SECOND),  # a driver deletes one
-    "provision-ownership": constant(40 * SECOND),  # 20 to 60 s (VB-109)
-    "recycle": constant(60 * SECOND),
-    "operation": constant(0),  # until a background operation of the volume controller begins (ND-26)
+    **provisioner.LATENCIES,
+    **reclaim.LATENCIES,
 }
 """Every latency by point, at Kubernetes' own or a typical value."""
-

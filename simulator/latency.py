@@ -1,12 +1,13 @@
 """How long things take: latencies by name, each a constant, a range or a table of quantiles.
 
-A latency holds no generator: exploration asks for `representatives`, a timed run for `quantile(u)`. Only integers are used,
-so that every machine gives the same microsecond.
+A latency holds no generator: exploration asks for `representatives`, a timed run for `quantile(u)`. Only integers are
+used, so that every machine gives the same microsecond.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 from msgspec import Struct
@@ -77,13 +78,21 @@ def parse_latency(written: Any) -> Latency:
             raise ValueError(f"the range [{written[0]}, {written[1]}] ends before it begins")
         return uniform(shortest, longest)
     if isinstance(written, Mapping) and written:
-        points = sorted((round(float(share) * 10**9), parse_duration(str(value))) for share, value in written.items())
+        points = sorted((_share(share), parse_duration(str(value))) for share, value in written.items())
         if points[0][0] != 0 or points[-1][0] != 10**9:
             raise ValueError('a table of quantiles needs the shares "0" and "1"')
-        if any(earlier > later for (_, earlier), (_, later) in zip(points, points[1:], strict=False)):
+        if any(earlier > later for (_, earlier), (_, later) in pairwise(points)):
             raise ValueError("the durations of a table of quantiles must not fall")
         return Latency(tuple((share * _ONE // 10**9, value) for share, value in points))
     raise ValueError(f"{written!r} is not a latency; write 30ms, a range [10ms, 50ms], or quantiles {{'0': …, '1': …}}")
+
+
+def _share(written: Any) -> int:
+    """A share from 0 to 1, in billionths."""
+    try:
+        return round(float(written) * 10**9)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f'{written!r} is not a share; write a number from "0" to "1"') from None
 
 
 DEFAULTS: Final[dict[str, Latency]] = {

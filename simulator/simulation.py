@@ -27,6 +27,7 @@ from simulator.units import HOUR, Micros, format_duration, parse_duration
 
 RUN: Final = Key("Run", "", "")
 HORIZON: Final[Micros] = 4 * HOUR
+"""How long a run goes on after the last time that its timeline names, if nothing ends it before."""
 
 
 class Driver(Protocol):
@@ -107,8 +108,8 @@ class Cluster:
         return self.world.store
 
     def is_ready(self) -> bool:
-        """Whether every goal is reached and nothing is under way."""
-        return not self.goals.unmet and not self.world.in_flight
+        """Whether every goal is reached, and nothing is under way that may change that."""
+        return not self.goals.unmet and self.driver.rest.is_calm()
 
     def is_stuck(self) -> bool:
         """Whether something is short of its goal and nothing can come any more."""
@@ -126,22 +127,24 @@ class Cluster:
         The verdict, and why in a sentence.
         """
 
+        script, rest = self.script, self.driver.rest
+
         def is_over() -> bool:
-            if self.script.advance():
+            if script.advance() or goes_on:
                 return False
-            if goes_on:
-                return False
-            if not self.script.is_done:
-                return self.script.waiting_for is not None and self.driver.rest.is_reached()
-            return self.is_ready() or self.driver.rest.is_reached()
+            if not script.is_done:
+                return script.waiting_for is not None and rest.is_reached()
+            return self.is_ready() or rest.is_reached()
 
         self.driver.run(until, is_over)
         at = format_duration(self.world.now)
-        if self.script.waiting_for is not None:
-            self.script.failures.append(f'"{self.script.waiting_for}" never came true')
+        if script.waiting_for is not None:
+            script.failures.append(f'"{script.waiting_for}" never came true')
+        elif not script.is_done:
+            return NO_VERDICT, f"at {at}, the horizon of this run, {script.place}"
         if not self.goals.unmet:
             return CONVERGED, f"everything reached its goal by {format_duration(self.world.last_change)}"
-        if self.driver.rest.is_reached():
+        if rest.is_reached():
             last = format_duration(self.world.last_change)
             return STUCK, f"nothing has changed since {last}, and nothing can: all timers have fired in vain by {at}"
         return NO_VERDICT, f"at {at}, the horizon of this run, things were still under way"
@@ -189,7 +192,8 @@ def run(
         Log(header_of(scenario, seed, ties)) if keep_log else NoLog(),
     )
     prepare(cluster)
-    verdict, why = cluster.run(HORIZON if until is None else until, goes_on=until is not None)
+    horizon = HORIZON + max((entry.at or 0 for entry in scenario.timeline), default=0)
+    verdict, why = cluster.run(horizon if until is None else until, goes_on=until is not None)
     world = cluster.world
     waiting = dict(sorted(cluster.goals.unmet.items()))
     world.log.append(world.now, "bindsim", "verdict", RUN, detail={

@@ -30,7 +30,7 @@ def main(arguments: Namespace) -> int:
     )
     try:
         if arguments.watch:
-            for line in watch(log, query, arguments.at or 0):
+            for line in watch(log, query, arguments.at or 0, arguments.timestamps, arguments.output_watch_events):
                 print(line)
             return CONVERGED
         answer = get(state_at(log, arguments.at), query)

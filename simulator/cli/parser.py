@@ -85,6 +85,8 @@ def _get(command: argparse.ArgumentParser) -> None:
     command.add_argument("-A", "--all-namespaces", action="store_true")
     command.add_argument("--at", type=_duration, metavar="TIME", help="the moment shown (default: the end)")
     command.add_argument("-w", "--watch", action="store_true", help="a row for every change, from --at (or the start) on")
+    command.add_argument("--timestamps", action="store_true", help="with -w: the simulated time before each row")
+    command.add_argument("--output-watch-events", action="store_true", help="with -w: ADDED, MODIFIED or DELETED")
     command.add_argument("--show-labels", action="store_true")
     command.set_defaults(command="get")
 

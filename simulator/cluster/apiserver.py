@@ -81,10 +81,14 @@ class ApiServer:
         """Take in an object of the initial state.
 
         An object with a uid comes from a running cluster: it stays as it is, missing API defaults are filled in, and no
-        admission plugin looks at it. A manifest without one is created as by a client.
+        admission plugin looks at it. A manifest without one is created as by a client, some time ago: a volume that
+        nobody has claimed is Available already (VB-3), so that what else begins now does not race it.
         """
         if not obj.metadata.uid:
-            return self._create(obj, now)
+            made = self._create(obj, now)
+            if isinstance(made, PersistentVolume) and (made.spec.claim_ref is None or not made.spec.claim_ref.uid):
+                return self._store.put(evolve(made, status=evolve(made.status, phase="Available")))
+            return made
         obj = with_defaults(_in_namespace(obj))
         if (there := self._store.find(obj.key)) is not None:
             return already_exists(there)

@@ -84,7 +84,7 @@ class World:
     # --- what drivers and scenarios call ----------------------------------------------------------------------------
 
     def load(self, objects: Iterable[Object]) -> list[Refused]:
-        """Put the initial objects in place, one after another; everybody sees them from the start.
+        """Put the initial objects in place, one after another; components see them as they see any change.
 
         Returns
         -------
@@ -112,8 +112,11 @@ class World:
         """A component loses its memory, its queues and what it was about to do; its caches are filled again (ND-31)."""
         runtime = self.runtimes[component]
         runtime.incarnation += 1
-        survives = getattr(runtime.component, "restarted", None)  # what is on a machine's disk outlives its kubelet
-        runtime.memory = survives(runtime.memory) if survives is not None else runtime.component.new_memory()
+        if isinstance(runtime.component, Survivor):
+            runtime.memory = runtime.component.restarted(runtime.memory)
+        else:
+            runtime.memory = runtime.component.new_memory()
+        runtime.cache.forget()  # a new list shows what is stored now; what is still on its way is not delivered again
         runtime.queues = {name: WorkQueue(workers) for name, workers in runtime.component.queues.items()}
         for obj in [obj for kind in self.store.kinds() for obj in self.store.of_kind(kind).values()]:
             if obj.KIND in runtime.component.watches:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -20,12 +20,11 @@ from simulator.binding.ties import TRACKED, Slots, insert, remove
 from simulator.cluster.component import Change, View
 from simulator.units import MILLISECOND, SECOND, Micros
 
-BoundKind = TypeVar("BoundKind", PersistentVolume, PersistentVolumeClaim)
-
 FIRST_DELAY: Final[Micros] = 500 * MILLISECOND
 LAST_DELAY: Final[Micros] = 122 * SECOND
 
 ANY: Final = -1
+"""In place of a version in `Memory.unsettled`: whichever version it is, its sync has to look."""
 
 
 class Operation(Struct, frozen=True):

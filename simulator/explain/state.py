@@ -23,8 +23,17 @@ T = TypeVar("T", bound=Object)
 EVENT_TTL: Final[Micros] = HOUR
 """A Kubernetes event is forgotten so long after it was last seen (WL-170)."""
 
+EPOCH: Final = "2026-01-01T00:00:00Z"
 EPOCH_NS: Final = 1_767_225_600 * 10**9
-"""2026-01-01T00:00:00Z, the moment at which every run starts, in nanoseconds since 1970."""
+"""2026-01-01T00:00:00Z, the moment at which a run starts unless its log says otherwise, in nanoseconds since 1970."""
+
+
+def _begin(epoch: str) -> Micros:
+    if epoch == EPOCH:
+        return 0
+    from simulator.manifests.times import parse_time  # only a dump needs it
+
+    return parse_time(epoch)
 
 
 class State:
@@ -37,12 +46,14 @@ class State:
     Attributes
     ----------
     time : the moment.
+    begin : when the run begins, in microseconds since 2026.
     """
 
-    __slots__ = ("_decoded", "_events", "_filed", "_has_events", "_held", "time")
+    __slots__ = ("_decoded", "_events", "_filed", "_has_events", "_held", "begin", "time")
 
-    def __init__(self, has_events: bool = True) -> None:
+    def __init__(self, log: Log | None = None, has_events: bool = True) -> None:
         self.time: Micros = 0
+        self.begin: Micros = _begin(log.header.get("epoch", EPOCH)) if log is not None else 0
         self._has_events = has_events
         self._held: dict[str, dict[Key, Object | dict[str, Any]]] = {}
         self._decoded: dict[Key, Object] = {}
@@ -135,7 +146,7 @@ class State:
             events[known] = evolve(event, count=count, last_timestamp=entry.time)
             return known
         space = about.namespace or "default"
-        stamp = EPOCH_NS + entry.time * 1000
+        stamp = EPOCH_NS + (self.begin + entry.time) * 1000
         while (key := Key("Event", space, f"{about.name}.{stamp:x}")) in events:  # WL-184: named after their time
             stamp += 1
         subject = self.find(about)
@@ -178,7 +189,7 @@ def state_at(log: Log, time: Micros | None = None) -> State:
     ----------
     time : everything that happened up to and at this time is in; None for the end of the log.
     """
-    state = State()
+    state = State(log)
     for entry in log.entries:
         if time is not None and entry.time > time:
             break
@@ -190,7 +201,7 @@ def state_at(log: Log, time: Micros | None = None) -> State:
 
 def replay(log: Log, state: State | None = None) -> Iterator[tuple[LogEntry, State]]:
     """Each entry of a log, and the state once it has been taken in; the state is one object that moves on."""
-    state = state if state is not None else State()
+    state = state if state is not None else State(log)
     for entry in log.entries:
         state.apply(entry)
         yield entry, state

@@ -166,7 +166,7 @@ def _is_one(wanted: Sequence[Wanted]) -> bool:
 def _documents(state: State, query: Query, objects: Sequence[Object], one_asked: bool) -> tuple[str, ...]:
     from simulator.report.manifest import listed, printed, to_json, to_yaml
 
-    plain = [printed(found) for obj in objects if (found := state.plain(obj.key)) is not None]
+    plain = [printed(found, state.begin) for obj in objects if (found := state.plain(obj.key)) is not None]
     value = plain[0] if one_asked and plain else listed(plain)
     return tuple((to_yaml(value) if query.output == "yaml" else to_json(value)).rstrip("\n").split("\n"))
 

@@ -8,6 +8,7 @@ from functools import cmp_to_key
 from typing import Any, Final
 
 from simulator.report.times import rfc3339, rfc3339_micro
+from simulator.units import Micros
 
 _TIMES: Final = frozenset({
     "creationTimestamp", "deletionTimestamp", "lastTransitionTime", "lastHeartbeatTime", "lastProbeTime",
@@ -28,10 +29,15 @@ _WITH_STATUS: Final = frozenset({"Pod", "StatefulSet", "PersistentVolume", "Pers
                                  "PodDisruptionBudget", "ResourceQuota", "Service"})
 
 
-def printed(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """An object's plain form with timestamps and resource versions as text, and the zeroes that the API prints."""
+def printed(plain: Mapping[str, Any], begin: Micros = 0) -> dict[str, Any]:
+    """An object's plain form with timestamps and resource versions as text, and the zeroes that the API prints.
+
+    Parameters
+    ----------
+    begin : when the run begins, in microseconds since 2026.
+    """
     kind = plain["kind"]
-    obj: dict[str, Any] = _convert(plain, "")
+    obj: dict[str, Any] = _convert(plain, "", begin)
     if kind in _WITH_STATUS:
         obj["status"] = {**_ZEROES.get(kind, {}), **obj.get("status", {})}
     spec = obj.get("spec", {})
@@ -131,18 +137,18 @@ def _digits(text: str, start: int) -> str:
     return text[start:end]
 
 
-def _convert(value: Any, name: str) -> Any:
+def _convert(value: Any, name: str, begin: Micros) -> Any:
     if isinstance(value, Mapping):
         if name == "disruptedPods":
-            return {pod: rfc3339(time) if isinstance(time, int) else time for pod, time in value.items()}
-        return {key: _convert(item, key) for key, item in value.items() if key != "managedFields"}
+            return {pod: rfc3339(begin + time) if isinstance(time, int) else time for pod, time in value.items()}
+        return {key: _convert(item, key, begin) for key, item in value.items() if key != "managedFields"}
     if isinstance(value, (list, tuple)):
-        return [_convert(item, "") for item in value]
+        return [_convert(item, "", begin) for item in value]
     if isinstance(value, int) and not isinstance(value, bool):
         if name in _TIMES:
-            return rfc3339(value)
+            return rfc3339(begin + value)
         if name in _MICRO_TIMES:
-            return rfc3339_micro(value)
+            return rfc3339_micro(begin + value)
         if name == "resourceVersion":
             return str(value)
     return value

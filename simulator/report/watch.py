@@ -49,7 +49,7 @@ def watch(log: Log, query: Query, start: Micros = 0, timestamps: bool = False, e
 
 
 def _stream(log: Log, query: Query, wanted: Wanted, start: Micros, timestamps: bool, events: bool) -> Iterator[str]:
-    state = State()
+    state = State(log)
     entries = iter(log.entries)
     first: LogEntry | None = None
     for entry in entries:
@@ -102,7 +102,7 @@ class _Writer:
         if not present:
             return
         if self._query.output in ("yaml", "json", "name"):
-            lines = self._documents(present, event)
+            lines = self._documents(present, event, state.begin)
         else:
             lines = self._rows(state, [obj for obj, _ in present], event)
         for line in lines:
@@ -117,12 +117,14 @@ class _Writer:
             rows.insert(0, [*(["EVENT"] if self._events else []), *header(self._kind, self._query)])
         return self._table.write(rows)
 
-    def _documents(self, objects: Sequence[tuple[Object, dict[str, Any]]], event: str) -> Iterator[str]:
+    def _documents(
+        self, objects: Sequence[tuple[Object, dict[str, Any]]], event: str, begin: Micros
+    ) -> Iterator[str]:
         for number, (obj, plain) in enumerate(objects):
             if self._query.output == "name":
                 yield typed_name(obj)
                 continue
-            body = printed(plain)
+            body = printed(plain, begin)
             if self._events:
                 body = {"object": body, "type": event}
             if self._query.output == "json":

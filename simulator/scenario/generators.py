@@ -22,19 +22,36 @@ def parse_taint(written: str) -> dict[str, str]:
     rest, _, effect = written.rpartition(":")
     key, _, value = rest.partition("=")
     if not key or effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
-        raise ValueError(f'"{written}" is not a taint; write key=value:NoSchedule, key:PreferNoSchedule or key:NoExecute')
+        raise ValueError(
+            f'"{written}" is not a taint; write key=value:NoSchedule, key:PreferNoSchedule or key:NoExecute'
+        )
     return {"key": key, "effect": effect, **({"value": value} if value else {})}
 
 
+def _filled(pattern: str, **values: Any) -> str:
+    """A pattern such as ``node{i}`` with its places filled in."""
+    try:
+        return pattern.format(**values)
+    except (LookupError, ValueError, AttributeError):
+        places = " and ".join(f"{{{name}}}" for name in values)
+        raise ValueError(f'"{pattern}" cannot be filled in; it may hold {places}, as in "{{i:02}}" too') from None
+
+
 def generate_nodes(generators: Sequence[NodeGenerator]) -> Iterator[dict[str, Any]]:
-    """The manifests of nodes that generators ask for."""
+    """The manifests of nodes that generators ask for.
+
+    Raises
+    ------
+    ValueError
+        If a name, label or taint is malformed.
+    """
     for generator in generators:
         for i in range(generator.first, generator.first + generator.count):
-            name = generator.name.format(i=i)
+            name = _filled(generator.name, i=i)
             labels = {HOSTNAME: name}
             if generator.zones:
                 labels[ZONE] = generator.zones[(i - generator.first) % len(generator.zones)]
-            labels.update({key: value.format(i=i) for key, value in generator.labels.items()})
+            labels.update({key: _filled(value, i=i) for key, value in generator.labels.items()})
             resources = {"cpu": generator.cpu, "memory": generator.memory, "pods": str(generator.pods),
                          "ephemeral-storage": "100Gi"}
             yield {
@@ -52,6 +69,11 @@ def generate_volumes(generators: Sequence[VolumeGenerator], open_nodes: Sequence
     Parameters
     ----------
     open_nodes : the nodes meant when a generator names none.
+
+    Raises
+    ------
+    ValueError
+        If a name or path is malformed, or no capacity is given.
     """
     for generator in generators:
         nodes = generator.nodes or tuple(open_nodes)
@@ -61,8 +83,10 @@ def generate_volumes(generators: Sequence[VolumeGenerator], open_nodes: Sequence
         else:
             places = [(node, i) for node in nodes for i in numbers]
         sizes = (generator.capacity,) if isinstance(generator.capacity, str) else generator.capacity
+        if not sizes:
+            raise ValueError("capacity is an empty list; give one size, or one for each volume of a node")
         for node, i in places:
-            name = generator.name.format(node=node, i=i)
+            name = _filled(generator.name, node=node, i=i)
             expression = {"key": HOSTNAME, "operator": "In", "values": [node]}
             yield {
                 "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
@@ -71,7 +95,7 @@ def generate_volumes(generators: Sequence[VolumeGenerator], open_nodes: Sequence
                     "accessModes": list(generator.access_modes),
                     "persistentVolumeReclaimPolicy": generator.reclaim_policy,
                     **({"storageClassName": generator.storage_class_name} if generator.storage_class_name else {}),
-                    "local": {"path": generator.path.format(name=name, node=node, i=i)},
+                    "local": {"path": _filled(generator.path, name=name, node=node, i=i)},
                     "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}},
                 },
             }

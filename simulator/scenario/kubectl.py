@@ -266,7 +266,10 @@ def _tainted(current: Node, new: tuple[Taint, ...], gone: tuple[tuple[str, str],
 
 
 def _drain(action: Drain) -> Any:
-    """Cordon, then evict every pod of the node until it is gone or replaced (WL-138, WL-139); budgets may block it (WL-145)."""
+    """Cordon, then evict every pod of the node until it is gone or replaced (WL-138, WL-139).
+
+    Where local volumes tie the successors to the cordoned node, a budget blocks all further evictions (WL-145).
+    """
     answer = yield Patch(action.key, _cordoned, (True,))
     if isinstance(answer, Refused):
         return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from simulator.assembly import LATENCIES
-from simulator.errors import ManifestError, ScenarioError
+from simulator.errors import ScenarioError
 from simulator.latency import Latency, parse_latency
 from simulator.manifests.documents import Complaint, Document, read_documents
 from simulator.manifests.origin import Origin, Source, line_of
@@ -21,6 +21,7 @@ from simulator.scenario.generators import generate_nodes, generate_volumes
 from simulator.scenario.initial import Initial, from_plain, from_sources, together, with_namespaces
 from simulator.scenario.parameters import known_parameters, substitute, typed_like
 from simulator.scenario.timeline import Entry, parse_timeline
+from simulator.units import parse_duration
 
 
 class Scenario(Struct, frozen=True):
@@ -61,10 +62,10 @@ def load_scenario(
     ScenarioError, ManifestError
         What is wrong, where, and how to mend it.
     """
-    path = _scenario_file(sources[0])
-    if path is not None and len(sources) == 1:
-        return _load_file(path, settings or {}, nodes)
-    if path is not None:
+    found = [path for path in map(_scenario_file, sources) if path is not None]
+    if found and len(sources) == 1:
+        return _load_file(found[0], settings or {}, nodes)
+    for path in found:
         raise ScenarioError(f"{path}: a scenario file names its manifests itself. Give it alone.")
     if settings:
         name = next(iter(settings))
@@ -107,7 +108,7 @@ def _load_file(path: Path, settings: Mapping[str, str], nodes: int | None) -> Sc
             hint = known_parameters(name, values)
             raise ScenarioError(f'{where}: "{name}" is not a parameter of this scenario. {hint}')
         values[name] = typed_like(values[name], text, name)
-    raw = substitute(raw, values, where)
+    raw = substitute(raw, values, lambda field: f"{where}:{line_of(origin, field)}")
     try:
         file = msgspec.convert(raw, ScenarioFile)
     except msgspec.ValidationError as problem:
@@ -115,6 +116,11 @@ def _load_file(path: Path, settings: Mapping[str, str], nodes: int | None) -> Sc
     spec = file.spec
     initial = _initial(path, spec, origin, nodes)
     timeline = parse_timeline(spec.timeline, path, origin)
+    if spec.until:
+        try:
+            parse_duration(spec.until)
+        except ValueError as problem:
+            raise ScenarioError(f"{where}:{line_of(origin, 'spec.until')}: spec.until: {problem}.") from None
     if not initial.objects and not timeline:
         raise ScenarioError(f"{where}: no objects and no timeline. Name manifests under spec.manifests.")
     return Scenario(
@@ -166,8 +172,8 @@ def _explain(origin: Origin, problem: str) -> str:
 
 def _initial(path: Path, spec: Spec, origin: Origin, nodes: int | None) -> Initial:
     """The initial objects: generated nodes, manifests in order, then generated volumes."""
-    generators = (NodeGenerator(count=nodes),) if nodes is not None else _several(spec.nodes, NodeGenerator)
-    parts = [from_plain(generate_nodes(generators), origin)]
+    generators = _several(spec.nodes, NodeGenerator)
+    parts = [_generated(generate_nodes(generators), "nodes", origin)] if nodes is None else _added_nodes(nodes)
     for number, item in enumerate(spec.manifests):
         if isinstance(item, str):
             source = path.parent / item

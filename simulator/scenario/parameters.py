@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from simulator.errors import ScenarioError
+from simulator.manifests.origin import FieldPath
 
 _PLACE = re.compile(r"\$\{([^}]*)\}")
 
 
-def substitute(raw: Any, values: Mapping[str, Any], where: str) -> Any:
+def substitute(raw: Any, values: Mapping[str, Any], where: Callable[[FieldPath], str], path: FieldPath = ()) -> Any:
     """Plain data with every ``${name}`` replaced; a text that is nothing else takes the parameter's own type.
+
+    Parameters
+    ----------
+    where : from the path of a field to its place in words, such as ``scenario.yaml:7``.
+    path : the way to `raw`.
 
     Raises
     ------
     ScenarioError
-        If a name is not a parameter; `where` says which file.
+        If a name is not a parameter.
     """
     if isinstance(raw, dict):
-        return {key: substitute(value, values, where) for key, value in raw.items()}
+        return {key: substitute(value, values, where, (*path, key)) for key, value in raw.items()}
     if isinstance(raw, list):
-        return [substitute(value, values, where) for value in raw]
+        return [substitute(value, values, where, (*path, number)) for number, value in enumerate(raw)]
     if not isinstance(raw, str) or "${" not in raw:
         return raw
+
+    def value(name: str) -> Any:
+        if name not in values:
+            hint = known_parameters(name, values)
+            raise ScenarioError(f'{where(path)}: "${{{name}}}" is not a parameter of this scenario. {hint}')
+        return values[name]
+
     whole = _PLACE.fullmatch(raw)
-    if whole is not None:
-        return _value(whole[1], values, where)
-    return _PLACE.sub(lambda found: str(_value(found[1], values, where)), raw)
+    return value(whole[1]) if whole is not None else _PLACE.sub(lambda found: _text(value(found[1])), raw)
 
 
-def _value(name: str, values: Mapping[str, Any], where: str) -> Any:
-    if name not in values:
-        raise ScenarioError(f'{where}: "${{{name}}}" is not a parameter of this scenario. {known_parameters(name, values)}')
-    return values[name]
+def _text(value: Any) -> str:
+    """A value inside a longer text, as YAML writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def known_parameters(name: str, values: Mapping[str, Any]) -> str:

@@ -9,13 +9,13 @@ from simulator.flows import Note
 from simulator.scenario.conditions import Situation
 from simulator.scenario.kubectl import CLIENT, Memory, Sequel
 from simulator.scenario.timeline import Entry, Fault
-from simulator.units import Micros
+from simulator.units import Micros, format_duration
 
 
 class Script:
     """The entries of a timeline in order; one at a time.
 
-    An entry is due when its time has come and its conditions hold; one with neither when the one before is done.
+    An entry is due when the one before it is done, its time has come and its conditions hold.
 
     Attributes
     ----------
@@ -44,19 +44,40 @@ class Script:
 
     @property
     def waiting_for(self) -> str | None:
-        """The condition of the next entry, if that is what it waits for."""
-        if self._next == len(self._entries):
+        """The condition of the next entry, if nothing but that keeps it from being carried out."""
+        if self._next == len(self._entries) or self._running is not None:
             return None
-        when = self._entries[self._next].when
-        return " and ".join(condition.text for condition in when) if when else None
+        entry, now = self._entries[self._next], self._world.now
+        if not entry.when or now < self._not_before or (entry.at is not None and now < entry.at):
+            return None
+        return " and ".join(condition.text for condition in entry.when)
+
+    @property
+    def place(self) -> str:
+        """The entry that it has come to, in words."""
+        if self._running is not None:
+            return f"entry {self._running.number} ({self._running.words}) of the timeline was being carried out"
+        if self._next < len(self._entries):
+            entry = self._entries[self._next]
+            return f"entry {entry.number} ({entry.words}) of the timeline was still to come"
+        return "the timeline was done"
 
     def advance(self) -> bool:
-        """Start what is due.
+        """Start what is due, until the world has steps to take at this moment.
 
         Returns
         -------
-        Whether something was started, so that the world has steps to take at this moment.
+        Whether something was started.
         """
+        started = False
+        while self._step():
+            started = True
+            if self._world.enabled:
+                break
+        return started
+
+    def _step(self) -> bool:
+        """Start the next entry, if it is due."""
         world = self._world
         if self._running is not None:
             memory: Memory = world.runtimes["kubectl"].memory
@@ -90,7 +111,8 @@ class Script:
             self._running = entry
             world.spawn("kubectl", "actions", CLIENT, Sequel(entry.number, entry.actions))
         elif not entry.faults:
-            world.tell("kubectl", Note("action", CLIENT, {"entry": entry.number, "action": "sleep", "refused": None}))
+            words = f"sleep {format_duration(entry.pause)}" if entry.pause else entry.words
+            world.tell("kubectl", Note("action", CLIENT, {"entry": entry.number, "action": words, "refused": None}))
 
     def _rest(self, until: Micros) -> None:
         if until > self._not_before:

@@ -10,15 +10,16 @@ from msgspec import Struct
 
 from simulator.api.core import Taint
 from simulator.api.kinds import find_kind
-from simulator.api.meta import Key, decode
+from simulator.api.meta import Key, decode, evolve
+from simulator.assembly import control_plane
 from simulator.errors import ScenarioError
 from simulator.manifests.origin import Origin, line_of
 from simulator.scenario.conditions import Condition, parse_condition
 from simulator.scenario.file import ACTIONS, Read, TimelineEntry, Write
 from simulator.scenario.generators import parse_taint
-from simulator.scenario.initial import from_plain, from_sources
+from simulator.scenario.initial import Initial, from_plain, from_sources, together
 from simulator.scenario.kubectl import Action, Apply, Cordon, Drain, EvictPod, PatchObject, Remove, Scale, TaintNode
-from simulator.units import Micros, parse_duration
+from simulator.units import Micros, parse_duration, quantity
 
 
 class FailNode(Struct, frozen=True):
@@ -58,6 +59,7 @@ class Entry(Struct, frozen=True):
     at : not before this time; None for no time of its own.
     when : conditions that must hold together.
     pause : how long to wait after it.
+    given : what it applies, as read.
     """
 
     number: int
@@ -68,6 +70,7 @@ class Entry(Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     pause: Micros = 0
     may_fail: bool = False
+    given: Initial = Initial()
 
 
 def parse_timeline(entries: Sequence[TimelineEntry], path: Path, origin: Origin) -> tuple[Entry, ...]:
@@ -95,67 +98,86 @@ def _parse_entry(number: int, entry: TimelineEntry, path: Path) -> Entry:
         raise ValueError(f"{what}; give exactly one of {', '.join(ACTIONS)}")
     at = parse_duration(entry.at) if entry.at else None
     when = parse_condition(entry.when, entry.namespace) if entry.when else ()
-    actions, faults, pause = _meaning(named[0], entry, path)
-    return Entry(number, named[0], at, when, actions, faults, pause, entry.may_fail)
+    bare = Entry(number, named[0], at, when, may_fail=entry.may_fail)
+    match named[0]:
+        case "apply" | "create":
+            given = _given(entry.create if named[0] == "create" else entry.apply, entry.namespace, path)
+            actions = tuple(Apply(item.obj, item.raw, named[0] == "create") for item in given.objects)
+            return evolve(bare, actions=actions, given=given)
+        case "sleep":
+            return evolve(bare, pause=parse_duration(entry.sleep))
+        case "fail" | "recover" | "restart" | "never_ready" | "write" | "read":
+            return evolve(bare, faults=(_fault(named[0], entry),))
+        case _:
+            return evolve(bare, actions=_actions(named[0], entry))
 
 
-def _meaning(name: str, entry: TimelineEntry, path: Path) -> tuple[tuple[Action, ...], tuple[Fault, ...], Micros]:
+def _actions(name: str, entry: TimelineEntry) -> tuple[Action, ...]:
+    """What kubectl does."""
     target: Any = getattr(entry, name)
     space = entry.namespace
     match name:
-        case "apply" | "create":
-            return _applied(target, entry, path, name == "create"), (), 0
         case "delete":
             targets = (target,) if isinstance(target, str) else target
             propagation = entry.cascade.capitalize()
-            return tuple(Remove(_key(t, space), entry.grace, propagation, entry.force) for t in targets), (), 0
+            return tuple(Remove(_key(t, space), entry.grace, propagation, entry.force) for t in targets)
         case "scale":
             if entry.replicas is None:
-                raise ValueError("scale needs replicas")
-            return (Scale(_key(target, space), entry.replicas),), (), 0
+                raise ValueError("scale needs replicas, such as replicas: 5")
+            return (Scale(_key(target, space, "StatefulSet"), entry.replicas),)
         case "patch":
             if not isinstance(entry.to, dict):
-                raise ValueError("patch needs to: with the fields to change")
-            return (PatchObject(_key(target, space), entry.to, entry.type == "strategic"),), (), 0
+                raise ValueError("patch needs to: with the fields to change, such as to: {spec: {replicas: 5}}")
+            return (PatchObject(_key(target, space), entry.to, entry.type == "strategic"),)
         case "cordon" | "uncordon":
-            return (Cordon(_node(target), name == "cordon"),), (), 0
+            return (Cordon(_node(target), name == "cordon"),)
         case "taint":
             gone = tuple(_untaint(t[:-1]) for t in entry.taints if t.endswith("-"))
             new = tuple(decode(parse_taint(t), Taint) for t in entry.taints if not t.endswith("-"))
             if not gone and not new:
                 raise ValueError("taint needs taints, such as [dedicated=db:NoSchedule]")
-            return (TaintNode(_node(target), new, gone),), (), 0
+            return (TaintNode(_node(target), new, gone),)
         case "drain":
-            drain = Drain(_node(target), entry.force, entry.ignore_daemonsets, entry.delete_emptydir_data)
-            return (drain,), (), 0
-        case "evict":
-            return (EvictPod(_key(target, space, "Pod"), entry.grace),), (), 0
-        case "fail" | "recover":
-            return (), (FailNode(_node(target).name, name == "fail"),), 0
-        case "restart":
-            return (), (Restart(target),), 0
-        case "never_ready":
-            return (), (NeverReady(tuple(_key(pod, space, "Pod") for pod in target)),), 0
-        case "write" | "read":
-            return (), (Data(_key(target.pod, space, "Pod"), target),), 0
+            return (Drain(_node(target), entry.force, entry.ignore_daemonsets, entry.delete_emptydir_data),)
         case _:
-            return (), (), parse_duration(target)
+            return (EvictPod(_key(target, space, "Pod"), entry.grace),)
 
 
-def _applied(target: Any, entry: TimelineEntry, path: Path, create_only: bool) -> tuple[Action, ...]:
-    actions: list[Action] = []
+def _fault(name: str, entry: TimelineEntry) -> Fault:
+    """What happens to machines, components and data."""
+    target: Any = getattr(entry, name)
+    match name:
+        case "fail" | "recover":
+            return FailNode(_node(target).name, name == "fail")
+        case "restart":
+            names = [component.name for component in control_plane()]
+            if target not in names:
+                raise ValueError(f'"{target}" is not a component; there is {", ".join(names)}')
+            return Restart(target)
+        case "never_ready":
+            return NeverReady(tuple(_key(pod, entry.namespace, "Pod") for pod in target))
+        case _:
+            if name == "write":
+                quantity(target.size)
+            return Data(_key(target.pod, entry.namespace, "Pod"), target)
+
+
+def _given(target: Any, namespace: str, path: Path) -> Initial:
+    """The objects that are applied."""
+    parts = []
     for item in target if isinstance(target, list) else [target]:
         if isinstance(item, str):
             source = path.parent / item
             if not source.exists():
-                raise ValueError(f'"{item}" does not exist beside the scenario')
-            initial = from_sources([str(source)], namespace=entry.namespace)
+                raise ValueError(f'"{item}" does not exist beside the scenario; correct the name')
+            parts.append(from_sources([str(source)], namespace=namespace))
         elif isinstance(item, dict):
-            initial = from_plain([item], Origin(str(path), 1), entry.namespace)
+            parts.append(from_plain([item], Origin(str(path), 1), namespace))
         else:
-            raise ValueError(f"{item!r} is neither a file name nor an object")
-        actions.extend(Apply(loaded.obj, loaded.raw, create_only) for loaded in initial.objects)
-    return tuple(actions)
+            raise ValueError(f"{item!r} is neither a file name nor an object; write one of these, or a list of them")
+    if not parts:
+        raise ValueError("the list is empty; name a file or write an object")
+    return together(parts)
 
 
 def _untaint(written: str) -> tuple[str, str]:
@@ -183,7 +205,7 @@ def _key(written: str, namespace: str, kind: str = "") -> Key:
     struct = find_kind(parts[0])
     if struct is None:
         raise ValueError(f'"{parts[0]}" in "{written}" is not a kind that is simulated')
-    if kind and struct.KIND != kind:
-        raise ValueError(f'"{written}" must be a {kind}')
+    if kind and kind != struct.KIND:
+        raise ValueError(f'"{written}" is not a {kind}; write {kind}/NAME')
     place = (parts[1] if len(parts) == 3 else namespace or "default") if struct.NAMESPACED else ""
     return Key(struct.KIND, place, parts[-1])

@@ -65,6 +65,9 @@ class Wishes:
             case "node" | "preemption":
                 wanted = self.nodes.get(about.name, [])[:1]
                 return next((option for option in options if option.name in wanted), None)
+            case "resync":
+                wanting = [option for option in options if self.volumes.get(option.name)]
+                return wanting[0] if wanting else None
             case "volume-order" if self.mounts.get(about.name):
                 return self._mount(self.mounts[about.name][0], options)
             case _:

@@ -18,6 +18,7 @@ from simulator.cluster.world import World
 from simulator.controllers.kubelet import Behave, Behaviour, StartNode, StopNode, stand_in
 from simulator.controllers.provisioner import ExternalProvisioner
 from simulator.controllers.storage_driver import StorageDriver
+from simulator.controllers.volume_binder import VolumeBinder
 from simulator.drivers.timed import Timed
 from simulator.eventlog import CHANGES, LogEntry
 from simulator.latency import Latency
@@ -75,7 +76,10 @@ class Stages:
             topology="kubernetes.io/hostname", delay=100 * MILLISECOND, delete_delay=100 * MILLISECOND, finalizer=False)
         kubelets = stand_in(round(kubelet["ready_delay"] * SECOND), round(kubelet["term_delay"] * SECOND))
         drivers = dict.fromkeys(_provisioners(case), StorageDriver(absent=True)) | {PROVISIONER: self.driver_config}
-        components = control_plane(drivers, kubelets)
+        components = tuple(
+            VolumeBinder(choose_resync_order=True) if isinstance(each, VolumeBinder) else each
+            for each in control_plane(drivers, kubelets)
+        )
         self.world = World((*components, Kubectl()), chooser)
         self.provisioner = next(each for each in components if isinstance(each, ExternalProvisioner))
         self.world.watchers.append(self._note_change)

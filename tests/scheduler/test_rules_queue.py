@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from simulator.api.core import Pod
 from simulator.api.meta import Key, evolve, with_annotations, with_meta
-from simulator.binding.names import BIND_COMPLETED
 from simulator.scheduler.events import (
     ADD,
     ASSIGNED_POD,
@@ -28,7 +27,6 @@ from simulator.scheduler.events import (
     matches,
 )
 from simulator.scheduler.hints import Strategy, worth
-from simulator.scheduler.memory import Landed
 from simulator.scheduler.queue import SchedulingQueue
 from simulator.scheduler.records import QueueConfig
 from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_volume
@@ -427,14 +425,17 @@ def test_the_patch_of_its_own_status_leaves_a_refused_pod_where_it_is() -> None:
 
 
 @pytest.mark.rule("SC-18")
-def test_an_update_during_the_attempt_goes_back_into_the_queue_with_the_pod() -> None:
-    bench = Bench(make_node("node-1"), make_node("node-2"), make_class("local", mode="WaitForFirstConsumer"))
-    bench.put(make_pod("web-0"))
+@pytest.mark.rule("SC-107")
+def test_an_update_during_the_attempt_is_only_recorded_and_the_pod_goes_back_as_it_is_now() -> None:
+    bench = Bench(*(make_node(name, cpu="1") for name in "ab"),
+                  *(make_pod(f"victim-{name}", cpu="1", nodeName=name) for name in "ab"))
+    bench.put(make_pod("web-0", cpu="1", priority=5))
     run = bench.cycle()
-    assert run.intent.point == "node"
+    assert run.intent.point == "preemption"
     stored: Any = bench.store.find(POD_KEY)
     bench.put(with_meta(stored, labels={"new": "1"}))
-    bench.tell_remember(Landed("uid-web-0")) if hasattr(bench, "tell_remember") else None
-    assert bench.memory.queue.find(POD_KEY) is None and "uid-web-0" in bench.memory.queue.in_flight
-    assert len(bench.memory.queue.events) == 1
-    assert BIND_COMPLETED  # a bound claim is none of the queue's business
+    assert bench.memory.queue.find(POD_KEY) is None and len(bench.memory.queue.events) == 1
+    run.answer(run.intent.options[0])
+    record = bench.memory.queue.find(POD_KEY)
+    assert record is not None and record.pod.metadata.labels == {"new": "1"}
+    assert bench.memory.queue.events == []

@@ -159,5 +159,7 @@ def available_at(pod: Pod, min_ready_seconds: int) -> Micros | None:
         return None
     if min_ready_seconds == 0:
         return 0
-    # A Ready condition without a time can never be old enough.
-    return ready.last_transition_time + min_ready_seconds * SECOND if ready.last_transition_time is not None else NEVER
+    if ready.last_transition_time is None:
+        return NEVER
+    # Times in the API have whole seconds (WL-153, CP-19).
+    return ready.last_transition_time // SECOND * SECOND + min_ready_seconds * SECOND

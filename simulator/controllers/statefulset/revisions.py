@@ -14,6 +14,7 @@ from simulator.api.meta import ApiStruct, ObjectMeta, decode, encode, evolve
 from simulator.controllers.statefulset.pods import revision_of, set_reference
 from simulator.controllers.statefulset.sync import CONFLICT_WAITS, Failure, Steps, wait
 from simulator.flows import Create, Delete, Get, Refused, Update
+from simulator.units import SECOND
 
 HASH_LABEL: Final = "controller.kubernetes.io/hash"
 DEFAULT_HISTORY_LIMIT: Final = 10
@@ -95,7 +96,8 @@ def new_revision(sts: StatefulSet, number: int, collision_count: int) -> Control
 
 def in_order(revisions: Iterable[ControllerRevision]) -> list[ControllerRevision]:
     """Revisions by number; ties go by age, then by name (CP-19)."""
-    return sorted(revisions, key=lambda each: (each.revision, each.metadata.creation_timestamp or 0, each.name))
+    return sorted(
+        revisions, key=lambda each: (each.revision, (each.metadata.creation_timestamp or 0) // SECOND, each.name))
 
 
 def history_to_delete(sts: StatefulSet, pods: Sequence[tuple[int, Pod]], revisions: Sequence[ControllerRevision],
