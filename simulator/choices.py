@@ -18,7 +18,7 @@ from simulator.units import Micros
 _MASK: Final = (1 << 64) - 1
 
 TiePolicy = Callable[[str, int, Sequence[int] | None], Sequence[int] | None]
-"""From a point, the number of options and Kubernetes' own weights (or None) to the weights to draw with (None: equal)."""
+"""From a point, the number of options and Kubernetes' own weights (or None) to the weights drawn with; None: equal."""
 
 
 def _uniform(point: str, size: int, weights: Sequence[int] | None) -> None:
@@ -38,8 +38,8 @@ def _last(point: str, size: int, weights: Sequence[int] | None) -> Sequence[int]
 
 
 TIE_POLICIES: Final[dict[str, TiePolicy]] = {"uniform": _uniform, "go-map": _go_map, "first": _first, "last": _last}
-"""Who wins among equals. `uniform`: each as likely; `go-map`: as Go's map order has it where the cache's slots are known
-(of three tied volumes the first inserted has 6/8), else uniform; `first`, `last`: in the order of the options."""
+"""Who wins among equals. `uniform`: each as likely; `go-map`: as Go's map order has it where the cache's slots are
+known (of three tied volumes the first inserted has 6/8), else uniform; `first`, `last`: in the order of the options."""
 
 
 class Chooser(Protocol):

@@ -50,13 +50,15 @@ def grid(vary: Sequence[str]) -> list[dict[str, str]]:
     Raises
     ------
     ScenarioError
-        If an argument has no "=" or no value.
+        If an argument has no "=" or no value, or names a parameter for the second time.
     """
-    axes = []
+    axes: list[list[tuple[str, str]]] = []
     for written in vary:
         key, sign, values = written.partition("=")
         if not sign or not key or not values:
             raise ScenarioError(f"--vary {written}: write KEY=A,B, such as --vary volumesPerNode=1,2,3.")
+        if any(known == key for axis in axes for known, _ in axis[:1]):
+            raise ScenarioError(f"--vary {written}: {key} is varied already. Give all its values together: {key}=A,B.")
         axes.append([(key, value) for value in values.split(",")])
     return [dict(combination) for combination in product(*axes)]
 
@@ -87,6 +89,8 @@ def compare(
     """
     from simulator.scenario.load import load_scenario
 
+    if "-" in sources:
+        raise ScenarioError("-: standard input can be read only once, and compare reads for each setting. Give a file.")
     for setting in settings:
         load_scenario(sources, setting, nodes)  # what is wrong with the input is said before any process starts
     rows = [Row(dict(setting), []) for setting in settings]
@@ -112,7 +116,7 @@ def _chunks(seeds: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 def _map(jobs: Sequence[_Job], workers: int) -> Iterator[list[Outcome]]:
     """Carry jobs out, in order; in this process where another would not pay."""
-    if workers == 1 or len(jobs) == 1:
+    if workers == 1 or len(jobs) <= 1:
         yield from map(_carry_out, jobs)
         return
     from concurrent.futures import ProcessPoolExecutor
@@ -127,8 +131,8 @@ def _map(jobs: Sequence[_Job], workers: int) -> Iterator[list[Outcome]]:
 
 
 def _carry_out(job: _Job) -> list[Outcome]:
-    from simulator.simulation import run
     from simulator.scenario.load import load_scenario
+    from simulator.simulation import run
 
     scenario: Any = load_scenario(job.sources, job.settings, job.nodes)
     outcomes = []

@@ -1,7 +1,7 @@
 """The event log: the one record of a run, from which every report is made.
 
-A header, then entries. An entry that changes an object holds the change as a JSON merge patch (RFC 7386) of its plain form,
-worked out only when somebody asks for it.
+A header, then entries. An entry that changes an object holds the change as a JSON merge patch (RFC 7386) of its plain
+form, worked out only when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -114,10 +114,12 @@ class Log:
 
 
 class NoLog(Log):
-    """A log that keeps nothing, for runs of which only the end matters."""
+    """A log that keeps its last entry only, for runs of which only the end matters."""
 
     def append(self, *args: Any, **kwargs: Any) -> None:
-        """Forget it."""
+        """Keep it in the place of the entry before."""
+        self.entries.clear()
+        super().append(*args, **kwargs)
 
 
 def read_log(lines: Iterable[bytes], name: str) -> Log:
@@ -138,7 +140,9 @@ def read_log(lines: Iterable[bytes], name: str) -> Log:
             row = msgspec.json.decode(line)
             if number == 1:
                 if row.pop("bindsim-log") != LOG_VERSION:
-                    raise ManifestError(f"{name}:1: a log of another version. Run the scenario again with this bindsim.")
+                    raise ManifestError(
+                        f"{name}:1: a log of another version. Run the scenario again with this bindsim."
+                    )
                 log.header = row
                 continue
             log.entries.append(
@@ -147,7 +151,8 @@ def read_log(lines: Iterable[bytes], name: str) -> Log:
             )
         except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as problem:
             raise ManifestError(
-                f"{name}:{number}: not a line of a bindsim log ({problem}). Give the file that `bindsim run --log` wrote."
+                f"{name}:{number}: not a line of a bindsim log ({problem}). "
+                "Give the file that `bindsim run --log` wrote."
             ) from None
     if not log.header:
         raise ManifestError(f"{name}: an empty file. Give the file that `bindsim run --log` wrote.")

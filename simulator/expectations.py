@@ -12,10 +12,10 @@ from simulator.api.meta import Key
 from simulator.cluster.component import Change
 from simulator.errors import ScenarioError
 from simulator.eventlog import Log
-from simulator.simulation import Cluster, Run, run
 from simulator.scenario.conditions import Condition, parse_condition
 from simulator.scenario.file import ExpectedRun
 from simulator.scenario.load import Scenario
+from simulator.simulation import Cluster, Run, run
 from simulator.units import Micros
 
 
@@ -37,7 +37,7 @@ class Milestones:
     def __call__(self, change: Change) -> None:
         """Look again at the conditions that are still open."""
         for condition in list(self._open):
-            if (condition.key is None or condition.key == change.key) and condition.holds(self._cluster):
+            if condition.key == change.key and condition.holds(self._cluster):
                 self._open.remove(condition)
                 self.reached.append((condition.text, self._cluster.world.now))
 
@@ -56,10 +56,7 @@ def check(scenario: Scenario) -> list[Check]:
     """
     expect = scenario.spec.expect
     expected = expect.run if expect is not None and expect.run is not None else ExpectedRun()
-    try:
-        wanted = [condition for text in expected.order for condition in parse_condition(text, "default")]
-    except ValueError as problem:
-        raise ScenarioError(f"{scenario.path}: expect.run.order: {problem}.") from None
+    wanted = list(_milestones_of(scenario, expected))
     milestones: list[Milestones] = []
 
     def prepare(cluster: Cluster) -> None:
@@ -74,6 +71,21 @@ def check(scenario: Scenario) -> list[Check]:
         got = [text for text, _ in milestones[0].reached]
         checks.append(Check("order", None if got == [c.text for c in wanted] else f"came true in this order: {got}"))
     return checks
+
+
+def _milestones_of(scenario: Scenario, expected: ExpectedRun) -> Iterator[Condition]:
+    for text in expected.order:
+        try:
+            conditions = parse_condition(text, "default")
+        except ValueError as problem:
+            raise ScenarioError(f"{scenario.path}: expect.run.order: {problem}.") from None
+        for condition in conditions:
+            if condition.key is None:
+                raise ScenarioError(
+                    f'{scenario.path}: expect.run.order: "{condition.text}" is not about an object. '
+                    "Name what comes true of objects; how the run ends is its verdict."
+                )
+            yield condition
 
 
 def _compare(scenario: Scenario, expected: ExpectedRun, result: Run) -> Iterator[Check]:
@@ -110,7 +122,8 @@ def _said(expected: ExpectedRun, log: Log) -> Iterator[Check]:
     for written in expected.events:
         reason, _, part = written.partition(": ")
         held = any(r == reason and part in m for r, m in events)
-        yield Check(f"event {written}", None if held else f"of that reason: {[m for r, m in events if r == reason][:3]}")
+        seen = [m for r, m in events if r == reason][:3]
+        yield Check(f"event {written}", None if held else f"of that reason: {seen or 'none'}")
     if expected.refused:
         refusals = [e.detail["refused"] for e in log.entries if e.verb == "action" and e.detail and e.detail["refused"]]
         fits = len(refusals) == len(expected.refused) and all(

@@ -2,8 +2,8 @@
 
 A *flow* is a generator over what its component sees: a sync, a scheduling cycle, a binding cycle, a kubectl command. It
 yields intents (`Write`, `Get`, `Choose`, `Poll`, `Sleep`, `Tell`) and is sent the answers. It holds no clock, store or
-random number, and reads its view before its first write; afterwards it asks with `Get`, `ListLive` or `Poll`. So view and
-answers determine it, and the timed and the untimed driver run the same text.
+random number, and reads its view before its first write; afterwards it asks with `Get`, `ListLive` or `Poll`. So view
+and answers determine it, and the timed and the untimed driver run the same text.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class UpdateStatus(Struct, frozen=True):
 class Patch(Struct, frozen=True):
     """PATCH: `edit(current, *args)` gives the new object; no base version, so it never conflicts.
 
-    `edit` is a module-level pure function, so that an intent can be compared and printed. `subresource` is "" or "status".
-    With `uid`, an object of the same name but another uid is NotFound.
+    `edit` is a module-level pure function, so that an intent can be compared and printed. `subresource` is "" or
+    "status". With `uid`, an object of the same name but another uid is NotFound.
     """
 
     key: Key
@@ -173,7 +173,7 @@ class Note(Struct, frozen=True):
 
 
 class Spawn(Struct, frozen=True):
-    """Start another flow of the same component beside this one: `component.sync(queue, key, view)` with `argument` set."""
+    """Start another flow of the same component beside this one: ``sync(queue, key, view)``, with ``view.argument``."""
 
     queue: str
     key: Key

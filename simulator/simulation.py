@@ -8,8 +8,8 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from simulator.api.meta import Key
-from simulator.choices import Chooser, Seeded
 from simulator.assembly import LATENCIES, control_plane
+from simulator.choices import Chooser, Seeded
 from simulator.cluster.store import Store
 from simulator.cluster.world import World
 from simulator.controllers.storage_driver import StorageDriver
@@ -126,7 +126,6 @@ class Cluster:
         -------
         The verdict, and why in a sentence.
         """
-
         script, rest = self.script, self.driver.rest
 
         def is_over() -> bool:

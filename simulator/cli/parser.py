@@ -30,16 +30,18 @@ def parser() -> argparse.ArgumentParser:
     """The parser of ``bindsim``."""
     main = argparse.ArgumentParser(
         prog="bindsim",
-        description="Simulate Kubernetes' stateful scheduling: StatefulSets, volume binding and the scheduler in virtual "
-        "time, from ordinary manifests; with a verdict, the placements, and the reason why.",
-        epilog="Exit codes: 0 answered, or converges; 1 an expectation failed; 2 bad input; 3 stuck; 4 no verdict; "
-        "130 interrupted.",
+        description="Simulate Kubernetes' stateful scheduling: StatefulSets, volume binding and the scheduler in "
+        "virtual time, from ordinary manifests; with a verdict, the placements, and the reason why.",
+        epilog="Exit codes: 0 answered, or converges; 1 an expectation failed; 2 bad input; 3 stuck; "
+        "4 no verdict; 130 interrupted.",
         allow_abbrev=False,
     )
     main.add_argument("--version", action="version", version=f"bindsim {__version__}")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Intermixed)
-    _run(commands.add_parser("run", help="one run: what happened when, placements, verdict, and why", allow_abbrev=False))
-    _compare(commands.add_parser("compare", help="several settings side by side, over many seeds", allow_abbrev=False))
+    happenings = "one run: what happened when, placements, verdict, and why"
+    _run(commands.add_parser("run", help=happenings, allow_abbrev=False))
+    settings = "several settings side by side, over many seeds"
+    _compare(commands.add_parser("compare", help=settings, allow_abbrev=False))
     _get(commands.add_parser("get", help="kubectl's tables at any moment of a logged run", allow_abbrev=False))
     _test(commands.add_parser("test", help="run scenarios against what they expect", allow_abbrev=False))
     return main
@@ -67,9 +69,12 @@ def _run(command: argparse.ArgumentParser) -> None:
 def _compare(command: argparse.ArgumentParser) -> None:
     _sources(command)
     command.add_argument(
-        "--vary", action="append", default=[], metavar="KEY=A,B", help="values of a parameter; several --vary make a grid"
+        "--vary", action="append", default=[], metavar="KEY=A,B",
+        help="values of a parameter; several --vary make a grid",
     )
-    command.add_argument("--seeds", type=_seeds, default=range(1, 101), metavar="A..B", help="which runs (default 1..100)")
+    command.add_argument(
+        "--seeds", type=_seeds, default=range(1, 101), metavar="A..B", help="which runs (default 1..100)"
+    )
     command.add_argument("--jobs", type=_count, metavar="N", help="processes (default: one for each core)")
     command.add_argument("-o", "--output", choices=("text", "json"), default="text")
     command.set_defaults(command="compare")
@@ -84,7 +89,9 @@ def _get(command: argparse.ArgumentParser) -> None:
     command.add_argument("-n", "--namespace", default="default")
     command.add_argument("-A", "--all-namespaces", action="store_true")
     command.add_argument("--at", type=_duration, metavar="TIME", help="the moment shown (default: the end)")
-    command.add_argument("-w", "--watch", action="store_true", help="a row for every change, from --at (or the start) on")
+    command.add_argument(
+        "-w", "--watch", action="store_true", help="a row for every change, from --at (or the start) on"
+    )
     command.add_argument("--timestamps", action="store_true", help="with -w: the simulated time before each row")
     command.add_argument("--output-watch-events", action="store_true", help="with -w: ADDED, MODIFIED or DELETED")
     command.add_argument("--show-labels", action="store_true")

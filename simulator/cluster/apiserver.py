@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.api.core import Node, PersistentVolumeClaim, Pod, ResourceQuota
+from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod, ResourceQuota
 from simulator.api.meta import Key, Object, evolve, with_meta
 from simulator.api.policy import PodDisruptionBudget, PriorityClass
 from simulator.cluster.admission import plugins, quota

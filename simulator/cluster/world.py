@@ -15,6 +15,7 @@ from simulator.api.meta import Key, Object
 from simulator.choices import Chooser
 from simulator.cluster.apiserver import ApiServer
 from simulator.cluster.component import Change, Component, Survivor
+from simulator.cluster.faults import FAILED, LOST, NO_ANSWER, Faults
 from simulator.cluster.steps import Deliver, Enabled, Fire, Resume, Runtime, Start, Step, Task, Tick
 from simulator.cluster.store import Store
 from simulator.errors import InvariantViolated
@@ -64,6 +65,7 @@ class World:
     in_flight : steps that were enabled and not taken yet, timers left aside.
     last_change : when an object last changed.
     watchers : called with each change of an object, at once and in order; they must not change anything.
+    faults : the API calls that are to go wrong.
     """
 
     def __init__(self, components: Sequence[Component], chooser: Chooser, log: Log | None = None) -> None:
@@ -76,6 +78,7 @@ class World:
         self.in_flight = 0
         self.last_change: Micros = 0
         self.watchers: list[Callable[[Change], None]] = []
+        self.faults = Faults()
         self.runtimes = {component.name: Runtime(component, self) for component in components}
         self._interested: dict[str, tuple[Runtime, ...]] = {}
         self._events: dict[tuple[str, Key, str, str, str, str], int] = {}
@@ -257,10 +260,13 @@ class World:
     def _write(self, task: Task, intent: Any) -> Any:
         actor = task.runtime.component.name
         verb = _VERBS[type(intent)]
+        key = intent.obj.key if isinstance(intent, (Create, Update, UpdateStatus)) else intent.key
+        fate = self.faults.fate_of(actor, verb, key, lambda choice: self._choose(task, choice))
         self._cause = (actor, verb, intent.rule)
-        answer = self.api.handle(intent, self.now, actor)
+        answer = self.api.handle(intent, self.now, actor) if fate != FAILED else NO_ANSWER
+        if fate == LOST:
+            answer = NO_ANSWER
         if isinstance(answer, Refused):
-            key = intent.obj.key if isinstance(intent, (Create, Update, UpdateStatus)) else intent.key
             self.log.append(self.now, actor, "refused", key, 0, intent.rule,
                             {"verb": verb, "reason": answer.reason, "code": answer.code, "message": answer.message})
         return answer

@@ -1,8 +1,8 @@
 """The untimed driver in small: every run of a cluster, ties branched, with its exact probability.
 
 The flows are the timed driver's own. Steps are taken in their natural order, first come first served; what needs no
-waiting goes before any timer, and timers go by their nominal times. Runs are told apart by the answers to choices alone,
-so all of them are found by re-execution: run, advance the last answer that has another option, run again.
+waiting goes before any timer, and timers go by their nominal times. Runs are told apart by the answers to choices
+alone, so all of them are found by re-execution: run, advance the last answer that has another option, run again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What each object is meant to reach, and what has not reached it: the ground of every verdict.
 
-Waiting by design is not a shortfall: a WaitForFirstConsumer claim that no pod uses, a gated pod, a pod of another scheduler.
+Waiting by design is not a shortfall: a WaitForFirstConsumer claim that no pod uses, a gated pod, a pod of another
+scheduler.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a timeline does to a cluster other than through its API: machines fail, components restart, pods write and read."""
+"""What a timeline does to a cluster other than through its API: machines fail, components restart, pods use data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulator.cluster.world import World
 from simulator.controllers.kubelet import Behave, Behaviour, ReadData, StartNode, StopNode, WriteData
 from simulator.flows import Note
 from simulator.scenario.file import Read, Write
-from simulator.scenario.timeline import Data, Fault, FailNode, NeverReady, Restart
+from simulator.scenario.timeline import Data, FailNode, Fault, NeverReady, Restart
 from simulator.units import quantity
 
 _KUBELETS: Final = Key("Kubelet", "", "all")
@@ -28,17 +28,17 @@ def _note(world: World, entry: int, words: str, target: Key, refused: str | None
 
 
 def _fail_node(world: World, fault: FailNode, entry: int) -> str | None:
-    _note(world, entry, "fail" if fault.stopped else "recover", Key("Node", "", fault.node))
+    target = Key("Node", "", fault.node)
+    if fault.stopped and world.store.find(target) is None:
+        return _note(world, entry, "fail", target, f'nodes "{fault.node}" not found')
+    _note(world, entry, "fail" if fault.stopped else "recover", target)
     _act(world, StopNode(fault.node) if fault.stopped else StartNode(fault.node, is_rebooted=True))
     return None
 
 
 def _restart(world: World, fault: Restart, entry: int) -> str | None:
-    target = Key("Component", "", fault.component)
-    if fault.component not in world.runtimes:
-        return _note(world, entry, "restart", target, f"no such component; there is {', '.join(world.runtimes)}")
     world.restart(fault.component)
-    return _note(world, entry, "restart", target)
+    return _note(world, entry, "restart", Key("Component", "", fault.component))
 
 
 def _never_ready(world: World, fault: NeverReady, entry: int) -> str | None:

@@ -1,4 +1,4 @@
-"""The scenario file, as typed structs; its JSON Schema is generated from them (``python -m simulator.scenario.schema``)."""
+"""The scenario file, as typed structs; its JSON Schema is generated from them (see `simulator.scenario.schema`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 API_VERSION = "bindsim/v1"
 KIND = "Scenario"
+
+Ties = Literal["uniform", "go-map", "first", "last"]
 
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
@@ -41,11 +43,15 @@ class VolumeGenerator(Part, frozen=True):
 
     per_node: Annotated[int, Meta(ge=0)]
     nodes: Annotated[tuple[str, ...], Meta(description="names of nodes; empty: all nodes that no taint closes")] = ()
-    capacity: Annotated[str | tuple[str, ...], Meta(description="one size, or one for each volume of a node in turn")] = "10Gi"
+    capacity: Annotated[
+        str | tuple[str, ...], Meta(description="one size, or one for each volume of a node in turn")
+    ] = "10Gi"
     storage_class_name: str = ""
     access_modes: tuple[str, ...] = ("ReadWriteOnce",)
     reclaim_policy: Literal["Retain", "Delete", "Recycle"] = "Retain"
-    name: Annotated[str, Meta(description="{node} is the node's name, {i} the volume's number on it, from 1")] = "pv-{node}-{i}"
+    name: Annotated[
+        str, Meta(description="{node} is the node's name, {i} the volume's number on it, from 1")
+    ] = "pv-{node}-{i}"
     order: Annotated[
         Literal["node-by-node", "round-robin"], Meta(description="in which order they are created")
     ] = "node-by-node"
@@ -68,7 +74,7 @@ class Read(Part, frozen=True):
     pod: str
     volume: str
     name: str
-    expect: Annotated[str | None | UnsetType, Meta(description="null: nothing must be there")] = UNSET
+    expect: Annotated[str | UnsetType | None, Meta(description="null: nothing must be there")] = UNSET
 
 
 class TimelineEntry(Part, frozen=True):
@@ -91,7 +97,9 @@ class TimelineEntry(Part, frozen=True):
     fail: Annotated[str, Meta(description="Node/NAME: its kubelet stops")] = ""
     recover: str = ""
     restart: Annotated[str, Meta(description="a component that loses its memory, such as scheduler")] = ""
-    never_ready: Annotated[tuple[str, ...], Meta(description="pods (NAMESPACE/NAME or NAME) that run, but do not get ready")] = ()
+    never_ready: Annotated[
+        tuple[str, ...], Meta(description="pods (NAMESPACE/NAME or NAME) that run, but do not get ready")
+    ] = ()
     write: Write | None = None
     read: Read | None = None
     sleep: str = ""
@@ -99,7 +107,9 @@ class TimelineEntry(Part, frozen=True):
     replicas: Annotated[int | None, Meta(description="for scale")] = None
     to: Annotated[Any, Meta(description="for patch: the merge patch")] = None
     type: Annotated[Literal["merge", "strategic"], Meta(description="for patch")] = "merge"
-    taints: Annotated[tuple[str, ...], Meta(description="for taint: key=value:Effect, or key:Effect- to take one away")] = ()
+    taints: Annotated[
+        tuple[str, ...], Meta(description="for taint: key=value:Effect, or key:Effect- to take one away")
+    ] = ()
     grace: Annotated[int | None, Meta(description="for delete and evict: seconds")] = None
     cascade: Annotated[Literal["background", "foreground", "orphan"], Meta(description="for delete")] = "background"
     force: Annotated[bool, Meta(description="for drain and delete")] = False
@@ -108,8 +118,10 @@ class TimelineEntry(Part, frozen=True):
     may_fail: Annotated[bool, Meta(description="a refusal is no failure of the scenario")] = False
 
 
-ACTIONS = ("apply", "create", "delete", "scale", "patch", "cordon", "uncordon", "taint", "drain", "evict", "fail", "recover",
-           "restart", "never_ready", "write", "read", "sleep")
+ACTIONS = (
+    "apply", "create", "delete", "scale", "patch", "cordon", "uncordon", "taint", "drain", "evict", "fail", "recover",
+    "restart", "never_ready", "write", "read", "sleep",
+)
 """Fields of `TimelineEntry` that are actions."""
 
 
@@ -117,15 +129,23 @@ class ExpectedRun(Part, frozen=True):
     """What one run must give."""
 
     seed: int | None = None
-    ties: str | None = None
+    ties: Ties | None = None
     verdict: Literal["converged", "stuck", "no verdict"] | None = None
-    waiting: Annotated[tuple[str, ...] | None, Meta(description="exactly these pods are short of their goal at the end")] = None
+    waiting: Annotated[
+        tuple[str, ...] | None, Meta(description="exactly these pods are short of their goal at the end")
+    ] = None
     placements: Annotated[dict[str, str | None], Meta(description="pod → node; null: not scheduled")] = {}
     bindings: Annotated[dict[str, str | None], Meta(description="claim → volume; null: not bound")] = {}
     phases: Annotated[dict[str, str], Meta(description="KIND/NAME → phase; absent: it does not exist")] = {}
-    events: Annotated[tuple[str, ...], Meta(description='"REASON" or "REASON: part of the message"; at least these')] = ()
-    refused: Annotated[tuple[str, ...], Meta(description="parts of what the API server answers to actions, in order")] = ()
-    order: Annotated[tuple[str, ...], Meta(description="conditions that come true for the first time in this order")] = ()
+    events: Annotated[
+        tuple[str, ...], Meta(description='"REASON" or "REASON: part of the message"; at least these')
+    ] = ()
+    refused: Annotated[
+        tuple[str, ...], Meta(description="parts of what the API server answers to actions, in order")
+    ] = ()
+    order: Annotated[
+        tuple[str, ...], Meta(description="conditions that come true for the first time in this order")
+    ] = ()
     because: Annotated[tuple[str, ...], Meta(description="parts of the reasons given at the end")] = ()
 
 
@@ -139,7 +159,7 @@ class ExpectedEveryRun(Part, frozen=True):
 class ExpectedOdds(Part, frozen=True):
     """How likely it is to get stuck, as a fraction, under a tie policy."""
 
-    ties: str = "uniform"
+    ties: Ties = "uniform"
     stuck: str | float | int | None = None
 
 
@@ -156,7 +176,9 @@ class Provisioner(Part, frozen=True):
 
     name: str
     absent: Annotated[bool, Meta(description="nobody answers")] = False
-    topology: Annotated[str, Meta(description="node label that volumes are tied to; empty: reachable from everywhere")] = ""
+    topology: Annotated[
+        str, Meta(description="node label that volumes are tied to; empty: reachable from everywhere")
+    ] = ""
     full_on: Annotated[tuple[str, ...], Meta(description="nodes without room")] = ()
     immediate_node: Annotated[str, Meta(description="where volumes of Immediate claims go")] = ""
 
@@ -177,7 +199,7 @@ class Spec(Part, frozen=True):
     timeline: tuple[TimelineEntry, ...] = ()
     until: Annotated[str, Meta(description="go on to this time, even if all is well before")] = ""
     seed: int = 0
-    ties: Literal["uniform", "go-map", "first", "last"] = "uniform"
+    ties: Ties = "uniform"
     expect: Expectations | None = None
 
 

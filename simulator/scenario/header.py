@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from simulator.api.core import Node, PersistentVolume, Pod
 from simulator.api.kinds import KINDS
 from simulator.cluster.admission.nodes import node_defaults
-from simulator.scenario.initial import Initial
+from simulator.scenario.initial import Initial, effects_of
 from simulator.scenario.load import Scenario
 from simulator.version import __version__
 
@@ -18,6 +18,8 @@ from simulator.version import __version__
 def header_of(scenario: Scenario, seed: int, ties: str) -> dict[str, Any]:
     """Versions, seed, tie policy, inputs with digests, origins of initial objects, and notes for the report."""
     initial = scenario.initial
+    parts = [initial, *(entry.given for entry in scenario.timeline)]
+    files = dict.fromkeys([scenario.path, *(file for part in parts for file in part.files)])
     return {
         "bindsim": __version__,
         "scenario": scenario.name,
@@ -27,13 +29,13 @@ def header_of(scenario: Scenario, seed: int, ties: str) -> dict[str, Any]:
         "seed": seed,
         "ties": ties,
         "inputs": [{"file": source, "sha256": sha256(Path(source).read_bytes()).hexdigest()}
-                   for source in initial.files if Path(source).is_file()],
-        "origins": {str(item.obj.key): str(item.origin) for item in initial.objects},
+                   for source in files if Path(source).is_file()],
+        "origins": {str(item.obj.key): str(item.origin) for part in reversed(parts) for item in part.objects},
         "assumed": list(_assumed(initial)),
         "held": list(_held(initial)),
-        "notSimulated": [f"{item.kind}/{item.name} ({item.origin})" for item in initial.not_simulated],
-        "withoutEffect": [f"{item.field} ({item.count}x, first at {item.origin})" for item in initial.without_effect],
-        "warnings": [*initial.warnings, *_dangling(initial)],
+        "notSimulated": [f"{item.kind}/{item.name} ({item.origin})" for part in parts for item in part.not_simulated],
+        "withoutEffect": [f"{item.field} ({item.count}x, first at {item.origin})" for item in effects_of(parts)],
+        "warnings": [*(warning for part in parts for warning in part.warnings), *_dangling(parts)],
     }
 
 
@@ -64,10 +66,11 @@ def _held(initial: Initial) -> Iterator[str]:
         yield f"{pods} of kind {kind}: kept where they are, and not made again"
 
 
-def _dangling(initial: Initial) -> Iterator[str]:
+def _dangling(parts: Sequence[Initial]) -> Iterator[str]:
     """Volumes that are tied to machines which no manifest defines."""
-    nodes = {item.obj.metadata.name for item in initial.objects if item.obj.KIND == "Node"}
-    for item in initial.objects:
+    objects = [item for part in parts for item in part.objects]
+    nodes = {item.obj.metadata.name for item in objects if item.obj.KIND == "Node"}
+    for item in objects:
         if not isinstance(item.obj, PersistentVolume) or item.obj.spec.node_affinity is None:
             continue
         required = item.obj.spec.node_affinity.required

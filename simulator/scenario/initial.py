@@ -18,7 +18,6 @@ from simulator.manifests.loader import Loaded, Loader, NotSimulated, WithoutEffe
 from simulator.manifests.origin import Origin
 from simulator.manifests.times import EPOCH, format_time
 
-
 ALWAYS_THERE = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 """Namespaces that every cluster has."""
 
@@ -137,18 +136,23 @@ def together(parts: Sequence[Initial]) -> Initial:
         first = places.setdefault(item.obj.key, item)
         if first is not item:
             raise ManifestError(
-                f'{item.origin}: {item.obj.KIND} "{item.obj.metadata.name}" is given twice; it stands at {first.origin} too. '
-                "Remove one of them, or give it another name or namespace."
+                f'{item.origin}: {item.obj.KIND} "{item.obj.metadata.name}" is given twice; it stands at {first.origin} '
+                "too. Remove one of them, or give it another name or namespace."
             )
-    effects: dict[str, WithoutEffect] = {}
-    for effect in (effect for part in parts for effect in part.without_effect):
-        known = effects.get(effect.field)
-        effects[effect.field] = effect if known is None else evolve(known, count=known.count + effect.count)
     return Initial(
         tuple(places.values()),
         tuple(item for part in parts for item in part.not_simulated),
-        tuple(effects.values()),
+        effects_of(parts),
         tuple(warning for part in parts for warning in part.warnings),
         tuple(file for part in parts for file in part.files),
         max(part.epoch for part in parts),
     )
+
+
+def effects_of(parts: Iterable[Initial]) -> tuple[WithoutEffect, ...]:
+    """The fields without effect in all parts: each once, with how often and where first."""
+    effects: dict[str, WithoutEffect] = {}
+    for effect in (effect for part in parts for effect in part.without_effect):
+        known = effects.get(effect.field)
+        effects[effect.field] = effect if known is None else evolve(known, count=known.count + effect.count)
+    return tuple(effects.values())

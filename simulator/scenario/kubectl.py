@@ -1,6 +1,7 @@
 """What people and scripts do to a cluster: kubectl's commands as flows of a component of their own.
 
-Each action is one flow. What the API server answers ends up in the log as a note ``action``; a refusal is a result, not an error.
+Each action is one flow. What the API server answers ends up in the log as a note ``action``; a refusal is a result, not
+an error.
 """
 
 from __future__ import annotations
@@ -190,7 +191,11 @@ class Kubectl:
             case Apply():
                 return (yield from _apply(action, applied))
             case Remove():
-                grace = 0 if action.force and action.grace is None else action.grace
+                grace = action.grace
+                if action.force and grace is None:
+                    grace = 0
+                elif grace == 0 and not action.force:
+                    grace = 1  # WL-100: only --force does without the kubelet's word
                 return (yield Delete(action.key, grace=grace, propagation=action.propagation))
             case Scale():
                 return (yield Patch(action.key, _scaled, (action.replicas,)))

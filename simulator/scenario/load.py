@@ -187,14 +187,20 @@ def _initial(path: Path, spec: Spec, origin: Origin, nodes: int | None) -> Initi
             parts.append(from_plain([item], place))
         else:
             line = line_of(origin, ("spec", "manifests", number))
-            raise ScenarioError(f"{path}:{line}: {item!r} is neither a file name nor an object.")
+            raise ScenarioError(f"{path}:{line}: {item!r} is neither a file name nor an object. Write one of these.")
     so_far = together(parts)
+    volumes = generate_volumes(_several(spec.volumes, VolumeGenerator), so_far.open_nodes)
+    return with_namespaces(together([so_far, _generated(volumes, "volumes", origin)]))
+
+
+def _generated(objects: Iterable[dict[str, Any]], field: str, origin: Origin) -> Initial:
+    """What a generator of the scenario file makes; it is written where the generator is."""
+    here = ("spec", field)
+    place = Origin(origin.file, line_of(origin, here), here, origin.line)
     try:
-        volumes = from_plain(generate_volumes(_several(spec.volumes, VolumeGenerator), so_far.open_nodes), origin)
-    except ManifestError as problem:
-        line = line_of(origin, "spec.volumes")
-        raise ScenarioError(f"{path}:{line}: spec.volumes: {str(problem).splitlines()[0]}") from None
-    return with_namespaces(together([so_far, volumes]))
+        return from_plain(objects, place)
+    except ValueError as problem:
+        raise ScenarioError(f"{place}: spec.{field}: {problem}.") from None
 
 
 def _several(value: Any, kind: type) -> tuple[Any, ...]:

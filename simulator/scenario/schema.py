@@ -1,4 +1,4 @@
-"""The JSON Schema of scenario files, generated from `simulator.scenario.file`: ``python -m simulator.scenario.schema``."""
+"""The JSON Schema of scenario files, generated from their types: ``python -m simulator.scenario.schema``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volumes and claims as the scheduler assumes them to become, laid over what the watch shows (VB-117 to VB-121)."""
+"""Volumes and claims as the scheduler assumes them to become, laid over what is seen (SC-104, VB-117 to VB-121)."""
 
 from __future__ import annotations
 

@@ -87,6 +87,7 @@ def bind(plan: BindingPlan, view: View, timeout: Micros) -> Flow:
     def failed(message: str) -> Tell:
         return Tell(Spawn(FAILED, key, FailedBinding(plan, seen, tuple(objects), message)))
 
+    # SC-102: without anything to write, the pod's own Binding is the only call.
     if plan.writes and seen.status.nominated_node_name != node:
         answer = yield Patch(key, with_nomination, (node,), subresource="status", rule="SC-101")
         if not isinstance(answer, Refused):  # it is only advice

@@ -192,6 +192,7 @@ def _preempt(question: Question, decision: Decision, view: View) -> Generator[In
     candidate = yield from _choose_candidate(pod, best_candidates(tried.candidates, view.now))
     going = tuple(victim for victim in candidate.victims if not victim.metadata.is_terminating)
     losers = outranked(nominations, candidate.node, pod) if going else ()
+    # SC-122: it says nothing, neither of itself nor of resource claims
     return _Preemption("", candidate.node, Eviction(pod, candidate.node, going, losers))
 
 

@@ -172,7 +172,7 @@ def _outright(question: Question, refused: Status, rejectors: Iterable[str], sta
 
 
 def decide(question: Question, preparation: Preparation) -> Decision:
-    """Go through the nodes, one after another."""
+    """Go through the nodes, one after another; nothing is taken over from the pod before (SC-50)."""
     pod, snapshot, start, states = question.pod, question.snapshot, question.start, preparation.states
     statuses: dict[str, Status] = {}
 

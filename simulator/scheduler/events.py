@@ -70,7 +70,10 @@ def matches(resource: str, mask: int, event: ClusterEvent) -> bool:
 
 
 def pod_updates(old: Pod, new: Pod) -> list[ClusterEvent]:
-    """The events of a pod's update: one for each change that is known, else a generic one (SC-25)."""
+    """The events of a pod's update: one for each change that is known, else a generic one (SC-25).
+
+    What the scheduler itself patches is of the generic kind, and brings back nobody (SC-30).
+    """
     resource = ASSIGNED_POD if new.spec.node_name else UNSCHEDULED_POD
     actions: list[int] = []
     if old.metadata.labels != new.metadata.labels:

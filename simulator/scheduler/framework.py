@@ -73,7 +73,7 @@ def skip(plugin: str) -> Status:
 
 
 class NodeInfo(Struct, frozen=True):
-    """A node in a snapshot with the pods on it, assumed ones included (SC-31); made with `of`, never field by field.
+    """A node in a snapshot with the pods on it, assumed ones included (SC-31, SC-78); made with `of`.
 
     Attributes
     ----------

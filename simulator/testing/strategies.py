@@ -28,6 +28,8 @@ PROVISIONER: Final = "disk.example.com"
 DEDICATED: Final = "dedicated"
 """Key of the taint that closes a machine."""
 
+_IMAGE: Final = "registry.example.com/main"
+
 OPEN, CORDONED, TAINTED, EVICTING = "", "cordoned", "NoSchedule", "NoExecute"
 
 
@@ -77,7 +79,7 @@ class SmallSet(_Small, frozen=True):
         }
         spec: dict[str, Any] = {
             "terminationGracePeriodSeconds": 5,
-            "containers": [{"name": "main", "image": "registry.example.com/main:1"}],
+            "containers": [{"name": "main", "image": f"{_IMAGE}:1"}],
             **({"affinity": apart(self.name)} if self.apart else {}),
             **({"tolerations": [{"key": DEDICATED, "operator": "Exists"}]} if self.tolerates else {}),
         }
@@ -97,13 +99,16 @@ class SmallSet(_Small, frozen=True):
 class SmallStep(_Small, frozen=True):
     """Something done `after` so many milliseconds: an action of a timeline, and what it is done to.
 
-    `replicas` is for "scale"; "apply" takes the name of one of the cluster's sets.
+    `replicas` is for "scale", `cascade` and `force` for "delete"; "apply" takes the name of one of the cluster's sets, and
+    "update" that of one whose pods get another image.
     """
 
     action: str
     target: str
     after: int = 0
     replicas: int = 0
+    cascade: str = "background"
+    force: bool = False
 
 
 class SmallCluster(_Small, frozen=True):
@@ -164,8 +169,13 @@ class SmallCluster(_Small, frozen=True):
         what: Any = step.target
         if step.action == "apply":
             what = next(each.manifest() for each in self.sets if each.name == step.target)
+        elif step.action == "update":
+            image = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": f"{_IMAGE}:{at}"}]}}}}
+            return TimelineEntry(at=at, may_fail=True, patch=f"StatefulSet/{step.target}", to=image)
         replicas = step.replicas if step.action == "scale" else None
-        return TimelineEntry(at=at, replicas=replicas, may_fail=True, **{step.action: what})
+        cascade: Any = step.cascade
+        return TimelineEntry(
+            at=at, replicas=replicas, cascade=cascade, force=step.force, may_fail=True, **{step.action: what})
 
     def _latencies(self) -> dict[str, Latency]:
         longest: Micros = self.lag * MILLISECOND
@@ -206,6 +216,7 @@ _ODD_VOLUMES: Final = st.builds(
     label=st.sampled_from(("", "ssd", "hdd")),
 )
 _PAUSES: Final = st.sampled_from((0, 2, 5, 12, 20, 150, 1100, 3000, 30_000, 400_000))
+_COMPONENTS: Final = ("scheduler", "statefulset", "persistentvolume-binder")
 _CLAIM, _POD, _SET, _NODE, _VOLUME = "PersistentVolumeClaim", "Pod", "StatefulSet", "Node", "PersistentVolume"
 
 
@@ -245,26 +256,34 @@ def small_sets(draw: st.DrawFn, name: str = "web", odd: bool = True) -> SmallSet
 
 @st.composite
 def small_steps(draw: st.DrawFn, nodes: int, sets: tuple[SmallSet, ...], volumes: tuple[str, ...] = ()) -> SmallStep:
-    """Something done to a cluster: scale, delete, cordon, fail, and making a set again."""
+    """Something done to a cluster: scale, delete, update, cordon, drain, fail, restart, and making a set again."""
     after = draw(_PAUSES)
     owner = draw(st.sampled_from(sets))
     ordinal = draw(st.integers(0, max(0, owner.replicas - 1)))
     node = f"{_NODE}/node{draw(st.integers(1, nodes))}"
-    kinds = ("scale", "pod", "claim", "cordon", "uncordon", "set", "fail", "recover", "apply", "drain")
+    kinds = ("scale", "pod", "claim", "cordon", "uncordon", "set", "fail", "recover", "apply", "update", "drain", "node",
+             "restart")
     match draw(st.sampled_from(kinds + (("volume",) if volumes else ()))):
         case "scale":
             return SmallStep(action="scale", target=f"{_SET}/{owner.name}", after=after, replicas=draw(st.integers(0, 3)))
         case "pod":
-            return SmallStep(action="delete", target=f"{_POD}/{owner.name}-{ordinal}", after=after)
+            force = draw(st.booleans())
+            return SmallStep(action="delete", target=f"{_POD}/{owner.name}-{ordinal}", after=after, force=force)
         case "claim":
             template = draw(st.sampled_from(owner.templates))
             return SmallStep(action="delete", target=f"{_CLAIM}/{template}-{owner.name}-{ordinal}", after=after)
         case "volume":
             return SmallStep(action="delete", target=f"{_VOLUME}/{draw(st.sampled_from(volumes))}", after=after)
         case "set":
-            return SmallStep(action="delete", target=f"{_SET}/{owner.name}", after=after)
-        case "apply":
-            return SmallStep(action="apply", target=owner.name, after=after)
+            cascade = draw(st.sampled_from(("background", "foreground", "orphan")))
+            return SmallStep(action="delete", target=f"{_SET}/{owner.name}", after=after, cascade=cascade)
+        case "node":
+            return SmallStep(action="delete", target=node, after=after)
+        case "restart":
+            component = draw(st.sampled_from(_COMPONENTS))
+            return SmallStep(action="restart", target=component, after=after)
+        case ("apply" | "update") as action:
+            return SmallStep(action=action, target=owner.name, after=after)
         case action:
             return SmallStep(action=action, target=node, after=after)
 

@@ -249,8 +249,12 @@ def test_a_node_that_says_it_is_not_ready_is_believed(server: Server) -> None:
     assert encode(node.status)["allocatable"] == {"cpu": "2"}
 
 
-def test_a_new_node_has_no_taint_of_its_own(server: Server) -> None:
-    assert server.create(make_node("n")).spec.taints == ()
+@pytest.mark.rule("WL-120")
+def test_a_new_node_is_born_not_ready_but_one_of_the_initial_state_is_not(server: Server) -> None:
+    born = server.create(make_node("n")).spec.taints
+    assert [(taint.key, taint.effect) for taint in born] == [("node.kubernetes.io/not-ready", "NoSchedule")]
+    loaded = server.api.load(make_node("m"), 0)
+    assert isinstance(loaded, Node) and loaded.spec.taints == ()
 
 
 def test_a_namespace_is_labelled_with_its_name_and_held_by_kubernetes(server: Server) -> None:

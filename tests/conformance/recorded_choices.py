@@ -8,7 +8,7 @@ from typing import Any
 
 from simulator.api.core import PersistentVolume
 from simulator.api.meta import Key
-from simulator.choices import Chooser, Seeded
+from simulator.choices import Chooser
 from simulator.cluster.component import Change
 from simulator.latency import Latency, parse_latency
 from simulator.units import Micros
@@ -172,8 +172,3 @@ class Preferring:
     def delay(self, point: str, about: Key | None, latency: Latency) -> Micros:
         """The fallback's."""
         return self._fallback.delay(point, about, latency)
-
-
-def seeded(seed: int, ties: str = "uniform") -> Seeded:
-    """A drawing chooser."""
-    return Seeded(seed, ties)

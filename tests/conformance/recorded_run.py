@@ -268,7 +268,8 @@ def _meaning(name: str, what: Any, world: World) -> tuple[Action, ...]:
         case "delete":
             names = what["name"] if isinstance(what["name"], list) else [what["name"]]
             return tuple(
-                Remove(_key(what["kind"], one), what.get("grace"), what.get("propagation", "Background")) for one in names)
+                Remove(_key(what["kind"], one), what.get("grace"), what.get("propagation", "Background"),
+                       force=what.get("grace") == 0) for one in names)
         case "patch":
             key = _key(what["kind"], what["name"])
             if what.get("sub"):

@@ -1,4 +1,4 @@
-"""What Kubernetes 1.36 is known to answer, asked of the scheduler's plug-ins."""
+"""Reading the cases of the scheduler's plug-ins: what is not understood fails."""
 
 from __future__ import annotations
 
@@ -12,13 +12,6 @@ FILES = {
     "filter-volumes.yaml": 21, "volume-plugins.yaml": 9, "interpod-affinity.yaml": 16, "topology-spread.yaml": 11,
     "node-filters.yaml": 18, "score.yaml": 16, "schedule.yaml": 4,
 }
-CASES = [case for file in FILES for case in upstream_scheduler.load(file)]
-
-
-@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_the_plugin_answers_as_kubernetes_does(case: dict[str, Any]) -> None:
-    expected, found = upstream_scheduler.run(case)
-    assert found == expected, case["rule"]
 
 
 def test_no_case_is_left_out() -> None:

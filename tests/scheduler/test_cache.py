@@ -68,6 +68,7 @@ def test_a_node_that_changes_its_zone_moves_when_a_node_comes_or_goes() -> None:
     assert order(cache) == ["a2", "b1", "c1", "a1"]
 
 
+@pytest.mark.rule("SC/ND-16")
 def test_nodes_without_zones_keep_the_order_in_which_they_came() -> None:
     cache = SchedulerCache()
     for name in ["n3", "n1", "n2"]:
@@ -101,6 +102,7 @@ def test_an_assumed_pod_that_turns_up_elsewhere_counts_there() -> None:
     assert_sums(cache)
 
 
+@pytest.mark.rule("SC-31")
 def test_forgetting_a_pod_leaves_its_namesake_alone() -> None:
     cache = SchedulerCache()
     cache.set_node(make_node("node-1"))
@@ -219,6 +221,7 @@ def test_listing_by_class_shows_assumed_volumes_with_their_claim() -> None:
     assert [volume.spec.claim_ref is not None for volume in view.list(PersistentVolume)] == [False, True, False]
 
 
+@pytest.mark.rule("SC-104")
 def test_assumed_claims_are_seen_by_key_too() -> None:
     store, assumptions = Store(), Assumptions()
     view = AssumedView(StoreView(store), assumptions)  # type: ignore[arg-type]

@@ -553,6 +553,7 @@ def test_an_eviction_that_fails_spares_the_rest_and_the_preemptor_is_tried_at_on
 
 @pytest.mark.rule("SC-108")
 @pytest.mark.rule("SC-110")
+@pytest.mark.rule("M-12")
 def test_a_preemptor_whose_victim_is_still_going_keeps_its_nomination() -> None:
     at = bench()
     full_node(at, "node-1", ("v1", 1), ("v2", 2))

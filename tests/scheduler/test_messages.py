@@ -69,18 +69,21 @@ PEER = make_pod("p", cpu="1")
 @pytest.mark.rule("SC-116")
 @pytest.mark.rule("SC-120")
 @pytest.mark.rule("SC-121")
+@pytest.mark.rule("M-1")
 def test_m1_three_nodes_full_of_equals() -> None:
     assert message(PEER, snapshot_of(*nodes(*"abc"), *map(full, "abc"))) == (
         f"0/3 nodes are available: 3 Insufficient cpu. {NO_NEWS}0/3 nodes are available: 3 {NO_VICTIMS}.")
 
 
 @pytest.mark.rule("SC-119")
+@pytest.mark.rule("M-2")
 def test_m2_a_request_beyond_every_node() -> None:
     assert message(make_pod("p", cpu="9"), snapshot_of(*nodes(*"abc"))) == (
         f"0/3 nodes are available: 3 Insufficient cpu. {NO_NEWS}0/3 nodes are available: 3 {NOT_HELPFUL}.")
 
 
 @pytest.mark.rule("SC-116")
+@pytest.mark.rule("M-3")
 def test_m3_a_tainted_two_cordoned_and_two_without_a_volume() -> None:
     tainted = nodes("a", taints=[{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}])
     snapshot = snapshot_of(*tainted, *nodes("b", "c", unschedulable=True), *nodes("d", "e"), WAIT,
@@ -91,6 +94,7 @@ def test_m3_a_tainted_two_cordoned_and_two_without_a_volume() -> None:
 
 
 @pytest.mark.rule("SC-118")
+@pytest.mark.rule("M-4")
 def test_m4_the_volumes_node_is_full() -> None:
     snapshot = snapshot_of(*nodes(*"abc"), *bound("data", "b"), full("b"))
     assert message(make_pod("p", cpu="1", claims=("data",)), snapshot) == (
@@ -99,6 +103,7 @@ def test_m4_the_volumes_node_is_full() -> None:
 
 
 @pytest.mark.rule("SC-117")
+@pytest.mark.rule("M-5")
 def test_m5_a_node_short_of_two_things_counts_twice() -> None:
     snapshot = snapshot_of(*nodes(*"ab"), *(full(node, memory="32Gi") for node in "ab"))
     assert message(make_pod("p", cpu="1", memory="1Gi"), snapshot) == (
@@ -107,12 +112,14 @@ def test_m5_a_node_short_of_two_things_counts_twice() -> None:
 
 
 @pytest.mark.rule("SC-127")
+@pytest.mark.rule("M-6")
 def test_m6_a_claim_that_is_not_there_yet() -> None:
     assert message(make_pod("p", claims=("data-db-0",)), snapshot_of(*nodes(*"abc"))) == (
         '0/3 nodes are available: persistentvolumeclaim "data-db-0" not found. not found')
 
 
 @pytest.mark.rule("SC-127")
+@pytest.mark.rule("M-7")
 def test_m7_an_immediate_claim_without_a_volume() -> None:
     snapshot = snapshot_of(*nodes(*"abc"), make_class("now"), make_claim("data", storage_class="now"))
     assert message(make_pod("p", claims=("data",)), snapshot) == (
@@ -121,6 +128,7 @@ def test_m7_an_immediate_claim_without_a_volume() -> None:
 
 @pytest.mark.rule("SC-117")
 @pytest.mark.rule("SC-119")
+@pytest.mark.rule("M-8")
 def test_m8_the_named_node_is_out_of_memory() -> None:
     names = [f"n{number}" for number in range(10)]
     snapshot = snapshot_of(*nodes(*names), full("n7", memory="32Gi"))
@@ -131,6 +139,7 @@ def test_m8_the_named_node_is_out_of_memory() -> None:
 
 @pytest.mark.rule("SC-118")
 @pytest.mark.rule("SC-121")
+@pytest.mark.rule("M-9")
 def test_m9_ten_sorts_before_two_and_some_never_preempt() -> None:
     tainted = [make_node(f"t{number}", taints=[{"key": "k", "effect": "NoSchedule"}]) for number in range(10)]
     snapshot = snapshot_of(*tainted, *nodes(*"ab"), *map(full, "ab"))
@@ -140,6 +149,7 @@ def test_m9_ten_sorts_before_two_and_some_never_preempt() -> None:
 
 
 @pytest.mark.rule("SC-115")
+@pytest.mark.rule("M-10")
 def test_m10_preemption_would_not_bring_a_volume() -> None:
     snapshot = snapshot_of(*nodes(*"ab"), *(full(node, priority=-1) for node in "ab"), WAIT,
                            make_claim("data", storage_class="wait"))
@@ -149,12 +159,14 @@ def test_m10_preemption_would_not_bring_a_volume() -> None:
 
 
 @pytest.mark.rule("SC-122")
+@pytest.mark.rule("M-11")
 def test_m11_a_preemption_that_succeeds_adds_nothing() -> None:
     assert message(PEER, snapshot_of(*nodes(*"abc"), *(full(node, priority=-1) for node in "abc"))) == (
         "0/3 nodes are available: 3 Insufficient cpu.")
 
 
 @pytest.mark.rule("SC-110")
+@pytest.mark.rule("M-12")
 def test_m12_the_victim_is_still_terminating() -> None:
     condition = Condition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
     victim = with_meta(full("a", priority=-1), deletion_timestamp=1)
@@ -166,6 +178,7 @@ def test_m12_the_victim_is_still_terminating() -> None:
 
 
 @pytest.mark.rule("SC-41")
+@pytest.mark.rule("M-13")
 def test_m13_the_named_node_does_not_exist() -> None:
     assert message(make_pod("p", affinity=by_name("n7")), snapshot_of(*nodes(*"abcde"))) == (
         "0/5 nodes are available: 5 node(s) didn't satisfy plugin(s) [NodeAffinity]. "
@@ -173,6 +186,7 @@ def test_m13_the_named_node_does_not_exist() -> None:
 
 
 @pytest.mark.rule("SC-64")
+@pytest.mark.rule("M-14")
 def test_m14_an_exclusive_claim_is_in_use() -> None:
     claim = with_annotations(make_claim("data", storage_class="wait", modes=("ReadWriteOncePod",), volumeName="pv"),
                              {BIND_COMPLETED: "yes"})
@@ -185,6 +199,7 @@ def test_m14_an_exclusive_claim_is_in_use() -> None:
 
 @pytest.mark.rule("SC-68")
 @pytest.mark.rule("SC-127")
+@pytest.mark.rule("M-15")
 def test_m15_a_bound_claim_lost_its_volume_a_moment_ago() -> None:
     snapshot = snapshot_of(*nodes(*"abc"), *bound("1", "a")[:2])
     assert message(make_pod("p", claims=("1",)), snapshot) == (

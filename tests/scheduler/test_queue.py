@@ -64,6 +64,7 @@ def test_higher_priority_goes_first_and_then_the_earlier_pod() -> None:
     assert queue.pop(at(5)) is None
 
 
+@pytest.mark.rule("SC-4")
 def test_pods_with_one_timestamp_go_in_the_order_in_which_they_came() -> None:
     queue = SchedulingQueue()
     for name in ["web-2", "web-0", "web-1"]:
@@ -103,6 +104,7 @@ def test_a_pod_already_in_flight_is_dropped_when_its_turn_comes() -> None:
     assert queue.pop(at(3)) is None
 
 
+@pytest.mark.rule("SC-6")
 def test_the_head_is_what_pop_takes_even_when_back_offs_have_run_out_meanwhile() -> None:
     queue = SchedulingQueue()
     failed = pod("failed", version=1)
@@ -185,6 +187,7 @@ def test_counts_of_failures_follow_what_happened() -> None:
 
 
 @pytest.mark.rule("SC-14")
+@pytest.mark.rule("TL-1")
 def test_tl_1_an_event_after_the_back_off_makes_the_pod_active_at_once() -> None:
     queue = SchedulingQueue()
     one = refused(queue, "web-0", 12.25, 12.3)
@@ -194,6 +197,8 @@ def test_tl_1_an_event_after_the_back_off_makes_the_pod_active_at_once() -> None
 
 
 @pytest.mark.rule("SC-6")
+@pytest.mark.rule("TL-2")
+@pytest.mark.rule("SC/ND-12")
 def test_tl_2_an_event_during_the_back_off_is_acted_on_at_once_by_an_idle_scheduler() -> None:
     queue = SchedulingQueue()
     one = refused(queue, "web-0", 12.25, 12.3)
@@ -203,6 +208,7 @@ def test_tl_2_an_event_during_the_back_off_is_acted_on_at_once_by_an_idle_schedu
 
 
 @pytest.mark.rule("SC-9")
+@pytest.mark.rule("TL-3")
 def test_tl_3_a_busy_scheduler_takes_the_pod_when_its_back_off_has_run_out() -> None:
     queue = SchedulingQueue()
     one = refused(queue, "web-0", 12.25, 12.3)
@@ -215,6 +221,7 @@ def test_tl_3_a_busy_scheduler_takes_the_pod_when_its_back_off_has_run_out() -> 
 
 
 @pytest.mark.rule("SC-15")
+@pytest.mark.rule("TL-4")
 def test_tl_4_an_event_in_flight_is_replayed_when_the_pod_comes_back() -> None:
     queue = SchedulingQueue()
     one = pod("web-0")
@@ -227,6 +234,7 @@ def test_tl_4_an_event_in_flight_is_replayed_when_the_pod_comes_back() -> None:
 
 
 @pytest.mark.rule("SC-13")
+@pytest.mark.rule("TL-5")
 def test_tl_5_a_deleted_pod_does_not_help_volume_binding_and_the_flush_retries_after_five_minutes() -> None:
     queue = SchedulingQueue()
     one = refused(queue, "web-0", 12.25, 12.3)
@@ -240,6 +248,7 @@ def test_tl_5_a_deleted_pod_does_not_help_volume_binding_and_the_flush_retries_a
 
 
 @pytest.mark.rule("SC-11")
+@pytest.mark.rule("TL-6")
 def test_tl_6_an_error_backs_off_even_on_an_idle_scheduler() -> None:
     queue = SchedulingQueue()
     one = pod("web-0")
@@ -452,6 +461,7 @@ def test_a_copy_goes_its_own_way() -> None:
     assert place(queue, one) == "unschedulable" and len(queue.active) == 1
 
 
+@pytest.mark.rule("SC-17")
 def test_a_generic_update_is_not_one_of_its_parts() -> None:
     queue = SchedulingQueue()
     one = refused(queue, "web-0", 1, 1, "InterPodAffinity")

@@ -53,7 +53,8 @@ def tried(queue: SchedulingQueue, one: Pod, moment: float, *rejectors: str) -> N
 
 
 def places(queue: SchedulingQueue, one: Pod) -> list[str]:
-    found = [name for name in ("active", "backoff", "error_backoff", "unschedulable") if one.key in getattr(queue, name)]
+    kept = ("active", "backoff", "error_backoff", "unschedulable")
+    found = [name for name in kept if one.key in getattr(queue, name)]
     return found + ["in flight"] * (one.metadata.uid in queue.in_flight)
 
 

@@ -65,6 +65,7 @@ def test_pods_with_local_volumes_spread_and_are_bound_after_a_second() -> None:
 
 @pytest.mark.rule("SC-105")
 @pytest.mark.rule("VB-153")
+@pytest.mark.rule("SC/ND-11")
 def test_of_two_pods_that_share_a_claim_one_fails_and_follows_after_an_errors_back_off() -> None:
     """As recorded in 32-shared-claim."""
     run = Run(*(make_node(f"node-{number}") for number in range(3)), local("pv-1", "node-2"))

@@ -2,7 +2,8 @@
 
 SchedulingGates, PrioritySort and DefaultBinder are part of the queue and the cycle. DynamicResources and
 NodeDeclaredFeatures have nothing to say about pods without resource claims and declared features, which are not
-simulated; the one trace that DynamicResources leaves is in the messages (SC-120, SC-127).
+simulated; their scores would be 0 (SC-95), and the one trace that DynamicResources leaves is in the messages (SC-120,
+SC-127).
 """
 
 from __future__ import annotations

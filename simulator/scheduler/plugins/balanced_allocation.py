@@ -1,4 +1,4 @@
-"""NodeResourcesBalancedAllocation: prefer nodes where the pod evens out cpu and memory use (SC-90)."""
+"""NodeResourcesBalancedAllocation: prefer nodes where the pod evens out cpu and memory use (SC-90, SC-91)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NodeResourcesFit: a node must have what the pod requests, and what is left ranks it (SC-59, SC-88, SC-89)."""
+"""NodeResourcesFit: a node must have what the pod requests, and what is left ranks it (SC-59, SC-88, SC-89, SC-91)."""
 
 from __future__ import annotations
 

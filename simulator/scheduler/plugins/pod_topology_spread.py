@@ -144,6 +144,7 @@ class PodTopologySpread(FilterDefaults, Struct, frozen=True):
             domain = labels.get(constraint.key)
             if domain is None:
                 return MISSING_LABEL
+            # SC-75: a node that does not count itself is judged all the same, by what others bring into its domain.
             if state.counts[place].get(domain, 0) + state.own[place] - state.least[place] > constraint.max_skew:
                 return REFUSED
         return SUCCESS

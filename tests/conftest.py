@@ -1,0 +1,1 @@
+"""Tests of every folder can import the helpers that stand beside this file."""
