@@ -16,6 +16,7 @@ from simulator.api.kinds import KINDS
 from simulator.api.meta import Key, Object, ObjectMeta, decode, encode, encode_json, evolve
 from simulator.cluster.indexes import INDEXES
 from simulator.eventlog import CHANGES, Log, LogEntry, apply_patch
+from simulator.explain.thinning import COMBINED, Thinning
 from simulator.units import HOUR, Micros
 
 T = TypeVar("T", bound=Object)
@@ -49,7 +50,7 @@ class State:
     begin : when the run begins, in microseconds since 2026.
     """
 
-    __slots__ = ("_decoded", "_events", "_filed", "_has_events", "_held", "begin", "time")
+    __slots__ = ("_combined", "_decoded", "_events", "_filed", "_has_events", "_held", "_thinning", "begin", "time")
 
     def __init__(self, log: Log | None = None, has_events: bool = True) -> None:
         self.time: Micros = 0
@@ -57,7 +58,9 @@ class State:
         self._has_events = has_events
         self._held: dict[str, dict[Key, Object | dict[str, Any]]] = {}
         self._decoded: dict[Key, Object] = {}
-        self._events: dict[tuple[str, Key, str, str, str], Key] = {}
+        self._events: dict[tuple[str, Key, str, str, str, str], Key] = {}
+        self._combined: dict[tuple[str, Key, str, str, str], int] = {}
+        self._thinning = Thinning()
         self._filed: dict[str, dict[Any, list[Object]]] = {}
 
     def find(self, key: Key) -> Object | None:
@@ -135,32 +138,41 @@ class State:
                 del events[event]
         return key
 
-    def _record(self, entry: LogEntry) -> Key:
-        """Make the row of a Kubernetes event, or count it once more (WL-170)."""
+    def _record(self, entry: LogEntry) -> Key | None:
+        """Make the row of a Kubernetes event, or count it once more, unless nobody would see it (WL-170)."""
         detail = entry.detail or {}
-        about, count = entry.key, detail.get("count", 1)
-        same = (entry.actor, about, detail["type"], detail["reason"], detail["message"])
+        about, count, message = entry.key, detail.get("count", 1), detail["message"]
+        subject = self.find(about)
+        uid = subject.metadata.uid if subject is not None and entry.actor != "taint-eviction-controller" else ""
+        group = (entry.actor, about, uid, detail["type"], detail["reason"])
+        same = (*group, message)
+        if self._thinning.combines(*group, message, entry.time):
+            same, message = (*group, COMBINED), COMBINED + message
+            count = self._combined[group] = self._combined.get(group, 0) + 1
+        if self._thinning.drops(*group, entry.time):
+            return None
         events = self._held.setdefault("Event", {})
         known = self._events.get(same)
         if known is not None and count > 1 and isinstance(event := events.get(known), Event):
-            events[known] = evolve(event, count=count, last_timestamp=entry.time)
+            events[known] = evolve(event, count=count, message=message, last_timestamp=entry.time)
             return known
         space = about.namespace or "default"
+        if (home := self.find(Key("Namespace", "", space))) is not None and home.metadata.is_terminating:
+            return None  # WL-111: an event is content too
         stamp = EPOCH_NS + (self.begin + entry.time) * 1000
         while (key := Key("Event", space, f"{about.name}.{stamp:x}")) in events:  # WL-184: named after their time
             stamp += 1
-        subject = self.find(about)
         kind = KINDS.get(about.kind)
         reference = ObjectReference(
             kind=about.kind, api_version=kind.API_VERSION if kind is not None else "", namespace=about.namespace,
-            name=about.name, uid=subject.metadata.uid if subject is not None else "",
+            name=about.name, uid=uid,
             resource_version=subject.metadata.resource_version if subject is not None else 0,
         )
         self._events[same] = key
         events[key] = Event(
             metadata=ObjectMeta(name=key.name, namespace=space, creation_timestamp=entry.time,
                                 resource_version=entry.seq + 1),
-            involved_object=reference, type=detail["type"], reason=detail["reason"], message=detail["message"],
+            involved_object=reference, type=detail["type"], reason=detail["reason"], message=message,
             source=EventSource(component=entry.actor), reporting_component=entry.actor, count=count,
             first_timestamp=entry.time, last_timestamp=entry.time,
         )

@@ -13,10 +13,11 @@ from msgspec import Struct
 from simulator.api.core import Pod, find_condition
 from simulator.api.policy import PodDisruptionBudget
 from simulator.scheduler.decision import Nominations, Prepared, run_filters, with_nominations
-from simulator.scheduler.framework import SUCCESS, Code, NodeInfo, Snapshot, Status
+from simulator.scheduler.framework import SUCCESS, Code, NodeInfo, Snapshot, Status, error
 from simulator.scheduler.messages import NEVER_PREEMPTS, NO_VICTIMS, VICTIM_TERMINATING
 from simulator.units import Micros
 
+PLUGIN: Final = "DefaultPreemption"
 NEVER: Final = "Never"
 DISRUPTION_TARGET: Final = "DisruptionTarget"
 BY_SCHEDULER: Final = "PreemptionByScheduler"
@@ -159,6 +160,8 @@ def victims_on(
             else:
                 victims.append(other)
                 violations += counts
+    if not victims:  # the pod would fit as it is: the attempt did not see what the dry run sees
+        return error(PLUGIN, f'expected at least one victim pod on node "{node.name}"')
     victims.sort(key=_importance(now))
     return Candidate(node.name, tuple(victims), violations)
 

@@ -16,7 +16,7 @@ from simulator.api.storage import IMMEDIATE, NO_PROVISIONER, WAIT_FOR_FIRST_CONS
 from simulator.latency import Latency, uniform
 from simulator.manifests.origin import Origin
 from simulator.scenario.file import Spec, TimelineEntry
-from simulator.scenario.initial import Initial, from_plain, together
+from simulator.scenario.initial import from_plain, together, with_namespaces
 from simulator.scenario.load import Scenario
 from simulator.scenario.timeline import parse_timeline
 from simulator.testing.builders import HOSTNAME, apart, on_nodes
@@ -151,7 +151,7 @@ class SmallCluster(_Small, frozen=True):
     def scenario(self) -> Scenario:
         """The cluster as a scenario: the sets are applied one second after the start, the steps follow."""
         origin = Origin("drawn", 1)
-        initial: Initial = together([from_plain(self.objects(), origin)])
+        initial = with_namespaces(together([from_plain(self.objects(), origin)]))
         return Scenario(
             name="drawn", path="", spec=Spec(), initial=initial,
             timeline=parse_timeline(tuple(self._entries()), Path("drawn"), origin), latencies=self._latencies(),

@@ -10,7 +10,8 @@ import pytest
 
 HERE = Path(__file__).parent
 FAMILY = "family"
-OUTCOMES = {"passed": "passed", "failed": "failed", "skipped": "known deviation"}
+COUNTED = {"passed": "passed", "xfailed": "known deviation"}
+"""What pytest calls an outcome, and what the summary does; everything else counts as failed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,8 +37,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from tests.conformance.cases import gather
 
     found = [case for case in gather(folders(metafunc.config)) if case.check == check]
-    marks = {case.id: [pytest.mark.xfail(reason=case.deviation, strict=True)] if case.deviation else [] for case in found}
-    metafunc.parametrize("case", [pytest.param(case, id=case.id, marks=marks[case.id]) for case in found])
+    metafunc.parametrize("case", [
+        pytest.param(case, id=case.id, marks=[pytest.mark.xfail(reason=case.deviation, strict=True)])
+        if case.deviation else pytest.param(case, id=case.id) for case in found
+    ])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,17 +57,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for report in reports:
             family = dict(getattr(report, "user_properties", ())).get(FAMILY)
             if family is not None and (report.when == "call" or outcome in ("error", "failed")):
-                counts.setdefault(family, Counter())[
-                    "known deviation" if outcome == "xfailed" else "passed" if outcome == "passed" else "failed"] += 1
+                counts.setdefault(family, Counter())[COUNTED.get(outcome, "failed")] += 1
     if not counts:
         return
     terminalreporter.write_sep("=", "conformance")
     width = max(map(len, counts))
     for family, row in sorted(counts.items()):
-        words = [f"{row['passed']} passed", f"{row['failed']} failed"]
-        if row["known deviation"]:
-            words.append(f"{row['known deviation']} known deviations")
-        terminalreporter.write_line(f"{family:<{width}}  {', '.join(words)}")
-    total = sum(counts.values(), Counter[str]())
-    terminalreporter.write_line(
-        f"{'all':<{width}}  {total['passed']} passed, {total['failed']} failed, {total['known deviation']} known deviations")
+        terminalreporter.write_line(f"{family:<{width}}  {_words(row)}")
+    terminalreporter.write_line(f"{'all':<{width}}  {_words(sum(counts.values(), Counter[str]()))}")
+
+
+def _words(row: Counter[str]) -> str:
+    return ", ".join(f"{row[name]} {name}" for name in ("passed", "failed", "known deviation"))

@@ -16,7 +16,8 @@ STAGE = {"name", "actions", "waitSeconds", "observed"}
 OBSERVED = {"shape", "full", "firstRun"}
 FIRST_RUN = {"outcome", "ended", "state", "events", "log", "answers", "kubelet_waits"}
 ACTIONS: Mapping[str, Set[str] | None] = {
-    "apply": None, "delete": {"kind", "name", "grace", "propagation"}, "patch": {"kind", "name", "patch", "type", "sub"},
+    "apply": None, "delete": {"kind", "name", "grace", "propagation"},
+    "patch": {"kind", "name", "patch", "type", "sub"},
     "scale": {"name", "replicas"}, "cordon": None, "uncordon": None, "taint": {"node", "taints"}, "stopNode": None,
     "startNode": None, "removeNode": None, "addNode": None, "evict": None, "neverReady": None,
     "provisionerFullOn": None, "provisionerImmediateNode": None, "sleepSeconds": None,

@@ -30,7 +30,7 @@ class Wishes:
     Attributes
     ----------
     volumes, nodes : by name of claim or pod; the first is the one wanted now.
-    order : creations and deletions of claims and pods that are still to come, as (kind, name, whether it is a creation).
+    order : creations and deletions of claims and pods that are still to come: kind, name, whether it is a creation.
     mounts : by pod, its claims in order, once for each incarnation.
     """
 
@@ -122,7 +122,8 @@ def _wish_of_pod(wishes: Wishes, name: str, changed: Mapping[str, Any]) -> None:
         nodes[-1:] = [where]
 
 
-_POD = re.compile(r"(?:pod )?(?P<name>\S+) (?P<how>ok|not ready|pending|absent)(?:@(?P<node>\S+))?(?: \[(?P<claims>.*)\])?")
+_POD = re.compile(
+    r"(?:pod )?(?P<name>\S+) (?P<how>ok|not ready|pending|absent)(?:@(?P<node>\S+))?(?: \[(?P<claims>.*)\])?")
 _CLAIM = re.compile(r"claim (?P<name>\S+) Bound=(?P<volume>\S+)")
 
 

@@ -18,7 +18,7 @@ APART = 0.3
 WAIT = 0.8
 LONG = 5.0
 SLACK = 0.15
-"""Shortest waits of the simulator and of the recordings that are compared, in seconds; and the share by which they may differ."""
+"""Shortest waits that are compared, of the simulator and of the recordings, and the share by which they may differ."""
 SIMILAR = 10
 COMBINED = "(combined from similar events): "
 """So many events that differ in their message only become one, and how its message then begins."""
@@ -185,7 +185,7 @@ class Comparison:
                 found.append(f"event only simulated: {event[0]} {event[2]} {event[3]} ({event[4]})")
 
     def _compare_answers(self, real: Sequence[str], seen: Sequence[str], found: list[str]) -> None:
-        seen = [answer for answer in seen if not answer.startswith("delete: 404 ")]  # the recorder took no note of these
+        seen = [answer for answer in seen if not answer.startswith("delete: 404 ")]  # which the recorder left out
         if list(real) != seen:
             found.append(f"answers: simulated {seen}, recorded {real}")
 
@@ -208,7 +208,7 @@ class Comparison:
 def _waits(
     real: Mapping[Milestone, Moment], seen: Mapping[Milestone, Moment], common: Sequence[Milestone]
 ) -> list[str]:
-    """Waits that a rule fixes: long ones of the simulator, and those of the recording that are longer than any noise."""
+    """Waits that a rule fixes: long ones of the simulator, and those of a recording that are longer than any noise."""
     found = []
     for name, least, order in (("simulated", WAIT, seen), ("recorded", LONG, real)):
         passed = sorted(common, key=lambda one: order[one].place)

@@ -91,7 +91,8 @@ def _claim(claim: PersistentVolumeClaim) -> Facts:
         "volume": claim.spec.volume_name, "request": request.text if request is not None else None,
         "capacity": capacity.text if capacity is not None else None, "selected-node": annotations.get(SELECTED_NODE),
         "storage-provisioner": annotations.get(STORAGE_PROVISIONER) or annotations.get(BETA_STORAGE_PROVISIONER),
-        "owners": [f"{o.kind}/{o.name}{' controller' if o.controller else ''}" for o in claim.metadata.owner_references],
+        "owners": [f"{owner.kind}/{owner.name}{' controller' if owner.controller else ''}"
+                   for owner in claim.metadata.owner_references],
     }
 
 

@@ -29,8 +29,8 @@ Odds = dict[str, Fraction]
 def probabilities(case: Mapping[str, Any], policy: str) -> dict[str, float]:
     """For each stage, how likely a histogram is that is at most as likely as the recorded one.
 
-    Left out are stages whose words have names in them: which of equal nodes a pod gets depends on the scheduler's threads
-    (SC-49), and which of several pods is first on those of the controller.
+    Left out are stages whose words have names in them: which of equal nodes a pod gets depends on the scheduler's
+    threads (SC-49), and which of several pods is first on those of the controller.
 
     Parameters
     ----------
@@ -61,14 +61,15 @@ def stage_odds(case: Mapping[str, Any], batches: Mapping[str, Sequence[range]]) 
 
     def ends(chooser: Chooser, noise: Mapping[str, Latency] | None = None) -> list[str]:
         world = Stages(case, chooser, noise)
-        return [canonical(words.shape(turn, world.stage(stage).state), batches)
+        return [canonical(words.shape(turn, world.stage(stage)), batches)
                 for turn, stage in enumerate(case["stages"])]
 
     ways = list(islice(_every_way(ends), MOST_WAYS + 1))
     if len(ways) > MOST_WAYS:
         share = Fraction(1, SAMPLES)
         drawn = {ties: [ends(Seeded(seed, ties), NOISE) for seed in range(SAMPLES)] for ties in (FRESH, UNIFORM)}
-        ways = [(end, share, Fraction(0)) for end in drawn[FRESH]] + [(end, Fraction(0), share) for end in drawn[UNIFORM]]
+        ways = [(end, share, Fraction(0)) for end in drawn[FRESH]]
+        ways += [(end, Fraction(0), share) for end in drawn[UNIFORM]]
     fresh: list[Odds] = [{} for _ in case["stages"]]
     uniform: list[Odds] = [{} for _ in case["stages"]]
     for end, *chances in ways:
@@ -91,7 +92,7 @@ def _every_way(ends: Callable[[Chooser], list[str]]) -> Iterator[tuple[list[str]
                 shares = TIE_POLICIES[ties](point, len(options), weights)
                 chance *= Fraction(1, len(options)) if shares is None else Fraction(shares[taken], sum(shares))
             chances.append(chance)
-        yield end, *chances
+        yield end, chances[0], chances[1]
         taken_so_far = [position for *_, position in chooser.asked]
         turns = [turn for turn, (_, _, options, _, taken) in enumerate(chooser.asked) if taken + 1 < len(options)]
         script = [*taken_so_far[: turns[-1]], taken_so_far[turns[-1]] + 1] if turns else None

@@ -1,4 +1,4 @@
-"""Carries a recorded case out: its nodes and setup, then stage after stage, each until it is as quiet as it was recorded."""
+"""Carries a recorded case out: its nodes and setup, then stage after stage, each until it is as quiet as recorded."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from simulator.api.core import Node, Taint
+from simulator.api.core import Node, PersistentVolume, Taint
 from simulator.api.kinds import find_kind
-from simulator.api.meta import Key, decode, evolve
+from simulator.api.meta import Key, decode, encode, evolve
 from simulator.assembly import LATENCIES, control_plane
 from simulator.choices import Chooser
 from simulator.cluster.component import Change
@@ -51,12 +51,18 @@ Change3 = tuple[float, str, str, Facts]
 
 
 class Observed(Struct):
-    """What was seen of one stage, in the recordings' words."""
+    """What was seen of one stage, in the recordings' words.
+
+    Attributes
+    ----------
+    places : by volume, where it is.
+    """
 
     state: dict[str, dict[str, Facts]]
     log: list[Change3]
     events: set[tuple[str, str, str, str, str]]
     answers: list[str]
+    places: dict[str, str]
 
 
 class Stages:
@@ -103,11 +109,10 @@ class Stages:
     def stage(self, stage: Mapping[str, Any]) -> Observed:
         """Go through one stage."""
         first, began = len(self.world.log.entries), self.world.now
-        for action in stage["actions"]:
-            self.act(action)
+        answers = [answer for action in stage["actions"] for answer in self.act(action)]
         wait = {name: round(seconds * SECOND) for name, seconds in stage["waitSeconds"].items()}
         self.be_quiet(quiet=wait["quiet"], least=wait["min"], most=wait["timeout"], since=began)
-        return self._observed(self.world.log.entries[first:], began)
+        return self._observed(self.world.log.entries[first:], began, answers)
 
     # --- time -------------------------------------------------------------------------------------------------------
 
@@ -145,8 +150,14 @@ class Stages:
 
     # --- actions ----------------------------------------------------------------------------------------------------
 
-    def act(self, action: Mapping[str, Any]) -> None:
-        """Carry out one action of a case."""
+    def act(self, action: Mapping[str, Any]) -> list[str]:
+        """Carry out one action of a case.
+
+        Returns
+        -------
+        What the API server refused, as the recordings write it.
+        """
+        first = len(self.world.log.entries)
         (name,) = set(action) - {"mayFail"}
         what = in_space(action[name])
         match name:
@@ -170,6 +181,9 @@ class Stages:
                 self._provision(evolve(self.driver_config, immediate_node=what or "", immediate_anywhere=what is None))
             case _:
                 self._client(_meaning(name, what, self.world))
+        refused = [entry.detail or {} for entry in self.world.log.entries[first:]
+                   if entry.verb == "refused" and entry.actor == "kubectl"]
+        return [self.unmasked(f"{name}: {detail['code']} {detail['message']}") for detail in refused]
 
     def _client(self, actions: Sequence[Action]) -> None:
         self.number += 1
@@ -197,7 +211,8 @@ class Stages:
                 found = facts_of(obj)
                 if found is not None and key.namespace in ("", SPACE):
                     state.setdefault(SHORT.get(kind, kind), {})[key.name] = found
-        return self.unmasked(state)
+        plain: dict[str, dict[str, Facts]] = self.unmasked(state)
+        return plain
 
     def unmasked(self, value: Any) -> Any:
         """The same with uids as the recordings write them."""
@@ -209,24 +224,31 @@ class Stages:
             return type(value)(self.unmasked(item) for item in value)
         return value
 
-    def _observed(self, entries: Sequence[LogEntry], began: Micros) -> Observed:
+    def _observed(self, entries: Sequence[LogEntry], began: Micros, answers: list[str]) -> Observed:
         log: list[Change3] = []
         events: set[tuple[str, str, str, str, str]] = set()
-        answers: list[str] = []
         for entry in entries:
-            name = f"{SHORT.get(entry.key.kind, entry.key.kind)}/{entry.key.name}"
+            kind = SHORT.get(entry.key.kind, entry.key.kind)
             detail = entry.detail or {}
             if entry.verb in CHANGES:
                 old, new = facts_of(entry.old), facts_of(entry.new)
                 changed = difference(old, new) if old or new else {}
                 if changed and entry.key.namespace in ("", SPACE):
-                    seconds = (entry.time - began) / SECOND
-                    log.append(self.unmasked((seconds, SHORT.get(entry.key.kind, entry.key.kind), entry.key.name, changed)))
+                    log.append(self.unmasked(((entry.time - began) / SECOND, kind, entry.key.name, changed)))
             elif entry.verb == "event":
-                events.add(self.unmasked((detail["reason"], detail["type"], name, detail["message"], entry.actor)))
-            elif entry.verb == "refused" and entry.actor == "kubectl":
-                answers.append(self.unmasked(f"{detail['verb']}: {detail['code']} {detail['message']}"))
-        return Observed(self.facts(), log, events, answers)
+                about = f"{kind}/{entry.key.name}"
+                events.add(self.unmasked((detail["reason"], detail["type"], about, detail["message"], entry.actor)))
+        places = {self.unmasked(volume.name): _place(volume) for volume in self.world.store.list(PersistentVolume)}
+        return Observed(self.facts(), log, events, answers, places)
+
+
+def _place(volume: PersistentVolume) -> str:
+    """The first value of a volume's node affinity, "" if it can be reached from everywhere."""
+    affinity = encode(volume).get("spec", {}).get("nodeAffinity", {}).get("required", {})
+    for term in affinity.get("nodeSelectorTerms", ()):
+        for rule in term.get("matchExpressions", ()):
+            return str(rule["values"][0]) if rule.get("values") else ""
+    return ""
 
 
 def _provisioners(case: Mapping[str, Any]) -> list[str]:

@@ -17,8 +17,8 @@ ATTEMPTS = 150
 def differences(case: Mapping[str, Any], attempts: int = ATTEMPTS) -> list[str]:
     """What differs between the recorded run and the nearest simulated one; empty if nothing does.
 
-    Which events there are is in part an accident of milliseconds. If no run has exactly those of the recording, then for
-    each event that differs there must be a run, equal in all else, in which it does not differ.
+    Which events there are is in part an accident of milliseconds. If no run has exactly those of the recording, then
+    for each event that differs there must be a run, equal in all else, in which it does not differ.
     """
     best: list[str] | None = None
     stubborn: set[str] | None = None

@@ -121,6 +121,35 @@ def test_pods_of_a_deleted_node_attract_and_repel_nobody() -> None:
     bench.memory.queue.activate(bench.store.get(Pod, "web-0", "default"))  # type: ignore[arg-type]
     bench.cycle()
     assert bench.spawned[0].argument.pod.spec.node_name == "b"
+    bench.put(make_node("a", labels={"zone": "z"}))
+    assert [len(info.pods) for info in bench.memory.cache.nodes()] == [1, 1], "its pods were cached all along"
+
+
+@pytest.mark.rule("SC-34")
+@pytest.mark.rule("SC-35")
+def test_nodes_are_grouped_by_region_and_zone_the_older_labels_first() -> None:
+    beta, stable = "failure-domain.beta.kubernetes.io/", "topology.kubernetes.io/"
+
+    def listed(*labels: dict[str, str]) -> list[str]:
+        bench = Bench(*(make_node(f"n{number}", labels=each) for number, each in enumerate(labels)))
+        return [info.name for info in bench.memory.cache.nodes()]
+
+    east, west = {stable + "region": "east", stable + "zone": "z"}, {stable + "region": "west", stable + "zone": "z"}
+    assert listed(east, east, west) == ["n0", "n2", "n1"], "zones of one name in two regions are two"
+    old = {beta + "region": "west", beta + "zone": "z", **east}
+    assert listed(east, old, east, west) == ["n0", "n1", "n2", "n3"], "n1 is in the west"
+    assert listed(east, east, old) == ["n0", "n2", "n1"]
+    assert listed({}, {}, east) == ["n0", "n2", "n1"], "neither label is a group of its own"
+
+
+@pytest.mark.rule("SC-37")
+def test_a_pod_that_is_assumed_already_is_dropped_silently() -> None:
+    bench = Bench(make_node("a"), make_pod("web-0"))
+    stored: Any = bench.store.find(POD_KEY)
+    bench.memory.cache.assume(on(stored, "a"))
+    assert bench.cycle().intent is None
+    assert not bench.events and not bench.spawned and not bench.memory.queue.in_flight
+    assert bench.memory.queue.find(POD_KEY) is None
 
 
 # --- before the nodes -----------------------------------------------------------------------------------------------
@@ -168,6 +197,7 @@ def test_what_volume_binding_says_of_a_node() -> None:
         *cluster, make_claim("new", storage_class="local"), claims=("there", "new"))
 
 
+@pytest.mark.rule("SC-18")
 @pytest.mark.rule("SC-66")
 @pytest.mark.rule("SC-101")
 @pytest.mark.rule("SC-102")
@@ -187,6 +217,7 @@ def test_an_unbound_claim_is_written_and_then_polled_each_second_for_ten_minutes
     assert (binding.intent.every, binding.intent.deadline) == (SECOND, 600 * SECOND)
     stored: Any = bench.store.find(POD_KEY)
     assert stored.status.nominated_node_name == "a" and not bench.memory.queue.in_flight
+    assert bench.memory.queue.find(POD_KEY) is None, "an assumed pod is no business of the queue, whatever is patched"
 
 
 @pytest.mark.rule("SC-67")
@@ -250,6 +281,44 @@ def test_plug_ins_that_narrow_are_named_in_alphabetical_order() -> None:
     assert decision.others is not None and decision.others.reasons == ("node(s) didn't satisfy plugin(s) [A Z]",)
     assert decision.others.code is Code.UNRESOLVABLE and list(decision.statuses) == ["b"]
     assert decision.rejectors == {"A", "Z"}
+
+
+class Hoping(FilterDefaults):
+    """Refuses the pod for now, before any node."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def pre_filter(self, pod: Pod, snapshot: Snapshot) -> PreFilterResult:
+        return PreFilterResult(unschedulable(self.name, f"not yet, says {self.name}"))
+
+    def filter(self, state: Any, pod: Pod, node: NodeInfo, snapshot: Snapshot) -> Status:
+        raise AssertionError("a pod that was refused outright is not filtered")
+
+
+@pytest.mark.rule("SC-39")
+@pytest.mark.rule("SC-28")
+def test_of_several_refusals_that_may_pass_the_last_one_counts_and_preemption_is_tried() -> None:
+    profile = Profile((Hoping("First"), Hoping("Second")), ())
+    bench = Bench(make_node("a"), make_pod("lower", nodeName="a"), scheduler=Scheduler(profile))
+    bench.put(make_pod("web-0", priority=5))
+    run = bench.cycle()
+    tried = 'expected at least one victim pod on node "a"'
+    assert bench.events[0].message == f"0/1 nodes are available: not yet, says Second. {tried}"
+    assert bench.notes[0].detail["rejectors"] == ["Second"] and run.intent.args[1] is None
+
+
+@pytest.mark.rule("SC-40")
+@pytest.mark.rule("SC-117")
+def test_what_the_nominated_node_says_counts_even_where_the_search_does_not_come() -> None:
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["b"]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+    pod = make_pod("p", uid="p", cpu="9", affinity=affinity)
+    pod = evolve(pod, status=evolve(pod.status, nominated_node_name="a"))
+    decision = ask(pod, *(make_node(name) for name in "abc"))
+    assert {name: status.plugin for name, status in decision.statuses.items()} == {
+        "a": "NodeAffinity", "b": "NodeResourcesFit"}
+    assert decision.next_start == 2
 
 
 # --- the nodes ------------------------------------------------------------------------------------------------------

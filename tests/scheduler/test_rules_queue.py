@@ -22,9 +22,13 @@ from simulator.scheduler.events import (
     UPDATE_NODE_LABEL,
     UPDATE_NODE_TAINT,
     UPDATE_POD_LABEL,
+    UPDATE_POD_SCALE_DOWN,
+    UPDATE_POD_TOLERATION,
     ClusterEvent,
     force_activate,
     matches,
+    node_updates,
+    pod_updates,
 )
 from simulator.scheduler.hints import Strategy, worth
 from simulator.scheduler.queue import SchedulingQueue
@@ -148,6 +152,8 @@ def test_pods_that_failed_with_an_error_are_never_taken_early() -> None:
     assert queue.head(at(1.7)) is None
     queue.move(PV_ADDED, at(1.7))
     assert (places(queue, wrong), places(queue, refused)) == (["error_backoff"], ["backoff"])
+    head = queue.head(at(1.7))
+    assert head is not None and head.pod.name == "refused"
     record = queue.pop(at(1.8))
     assert record is not None and record.pod.name == "refused" and queue.pop(at(1.9)) is None
     record = queue.pop(at(3))
@@ -197,20 +203,41 @@ def test_gates_are_not_asked_when_the_back_off_runs_out() -> None:
 
 
 @pytest.mark.rule("SC-10")
-def test_back_offs_that_end_together_go_by_priority_and_those_of_errors_do_not() -> None:
-    queue = SchedulingQueue()
-    for name, priority in (("low", 0), ("high", 5)):
-        queue.add(pod(name, priority), at(1))
-    for name, moment in (("high", 1.3), ("low", 1.2)):
-        tried(queue, pod(name, {"high": 5}.get(name, 0)), moment, "VolumeBinding")
+def test_back_offs_that_end_together_go_by_priority_and_those_of_errors_by_their_end_alone() -> None:
+    def failed(*rejectors: str) -> SchedulingQueue:
+        queue, low, high = SchedulingQueue(), pod("low"), pod("high", 5)
+        for one in (low, high):
+            queue.add(one, at(1))
+            queue.pop(at(1))
+        queue.fail(low.metadata.uid, low, rejectors, at(1.2))
+        queue.fail(high.metadata.uid, high, rejectors, at(1.3))
+        return queue
+
+    queue = failed("VolumeBinding")
     queue.move(PV_ADDED, at(1.4))
-    record = queue.pop(at(1.5))
-    assert record is not None and record.pod.name == "high", "one second, higher priority"
-    queue.pop(at(1.5))
-    for name, moment in (("low", 1.6), ("high", 2.7)):
-        queue.fail(f"uid-{name}", pod(name), (), at(moment))
-    first = queue.error_backoff.peek()
-    assert first is not None and first.pod.name == "low"
+    assert [record.pod.name for record in queue.backoff.sorted()] == ["high", "low"], "one second, higher priority"
+    queue = failed()
+    assert [record.pod.name for record in queue.error_backoff.sorted()] == ["low", "high"]
+
+
+@pytest.mark.rule("SC-13")
+@pytest.mark.rule("SC-14")
+@pytest.mark.rule("SC-21")
+def test_a_gated_pod_hears_only_what_its_gate_has_registered_for() -> None:
+    queue, one = SchedulingQueue(), pod("web-0")
+    queue.add(one, at(1))
+    tried(queue, one, 1, "NodeResourcesFit", "VolumeBinding")
+    queue.preempting[one.metadata.uid] = None
+    freed = ClusterEvent(ASSIGNED_POD, DELETE, make_pod("victim", uid="v", nodeName="n"))
+    queue.move(freed, at(9))
+    record = queue.find(one.key)
+    assert record is not None and record.gate == "DefaultPreemption"
+    del queue.preempting[one.metadata.uid]
+    queue.move(PV_ADDED, at(10))
+    queue.flush_leftovers(at(500))
+    assert places(queue, one) == ["unschedulable"], "neither a volume nor the flush concerns the gate"
+    queue.move(freed, at(501))
+    assert places(queue, one) == ["active"]
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
@@ -227,6 +254,7 @@ def test_pods_that_are_active_or_back_off_do_not_care_for_events() -> None:
     assert (list(queue.active.records.values()), list(queue.error_backoff.records.values())) == before
 
 
+@pytest.mark.rule("SC-14")
 @pytest.mark.rule("SC-15")
 @pytest.mark.rule("SC/ND-10")
 def test_events_are_kept_as_long_as_the_oldest_pod_in_flight_needs_them() -> None:
@@ -324,6 +352,21 @@ def test_a_nomination_ends_when_the_pod_is_assumed() -> None:
 
 
 @pytest.mark.rule("SC-23")
+@pytest.mark.parametrize("node", ["", "node-2"])
+def test_a_nomination_that_is_cleared_or_changed_may_help_others(node: str) -> None:
+    bench = Bench(make_node("node-1", cpu="1"), make_pod("there", cpu="1", nodeName="node-1", priority=100))
+    nominated = nominated_to(make_pod("nominated", cpu="1", schedulingGates=[{"name": "wait"}]), "node-1")
+    stored = bench.put(nominated)
+    bench.put(make_pod("low", cpu="1", preemptionPolicy="Never"))
+    bench.cycle()
+    assert Key("Pod", "default", "low") in bench.memory.queue.unschedulable
+    bench.put(with_meta(stored, labels={"x": "y"}))
+    assert Key("Pod", "default", "low") in bench.memory.queue.unschedulable
+    bench.put(nominated_to(nominated, node))
+    assert Key("Pod", "default", "low") not in bench.memory.queue.unschedulable
+
+
+@pytest.mark.rule("SC-23")
 def test_only_pods_of_at_most_the_priority_of_the_nominated_one_are_woken() -> None:
     bench = Bench(make_node("node-1", cpu="1"), make_pod("there", cpu="1", nodeName="node-1", priority=100))
     nominated = make_pod("nominated", cpu="1", priority=5, schedulingGates=[{"name": "wait"}])
@@ -372,6 +415,25 @@ def test_a_pod_that_completes_is_as_good_as_deleted_and_one_that_terminates_is_n
     assert not is_woken(bench)
     bench.put(evolve(there, status=evolve(there.status, phase="Succeeded")))
     assert is_woken(bench)
+
+
+@pytest.mark.rule("SC-25")
+def test_a_request_that_goes_is_a_smaller_one_and_only_the_number_of_tolerations_counts() -> None:
+    def actions(old: Pod, new: Pod) -> list[int]:
+        return [event.action for event in pod_updates(old, new)]
+
+    one = {"key": "a", "operator": "Exists"}
+    assert actions(pod("p", tolerations=[one]), pod("p", tolerations=[{**one, "key": "b"}])) == [UPDATE]
+    assert actions(pod("p", tolerations=[one]), pod("p", tolerations=[one, one])) == [UPDATE_POD_TOLERATION]
+    assert actions(pod("p", cpu="1", memory="1Gi"), pod("p", cpu="1")) == [UPDATE_POD_SCALE_DOWN]
+    assert actions(pod("p", cpu="1"), pod("p", cpu="1", memory="1Gi")) == [UPDATE]
+
+
+@pytest.mark.rule("SC-25")
+def test_only_lifting_a_cordon_is_a_change_of_taints() -> None:
+    free, cordoned = make_node("n"), make_node("n", unschedulable=True)
+    assert node_updates(free, cordoned) == []
+    assert [event.action for event in node_updates(cordoned, free)] == [UPDATE_NODE_TAINT]
 
 
 @pytest.mark.rule("SC-25")

@@ -1,14 +1,16 @@
-"""What must hold after every single change of a run, told by the specification: a listener that stops the run at the first breach."""
+"""What must hold after every single change of a run, told from the specification: a watcher that stops the run."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from simulator.api.apps import StatefulSet
 from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object
 from simulator.cluster.component import Change
-from simulator.simulation import Cluster
+from simulator.simulation import Cluster, Run, run
+from simulator.testing.strategies import SmallCluster
 from simulator.units import MILLISECOND, Micros
 from tests.whole.oracle import at_odds, claims_of, is_closed, reaches, suits
 
@@ -49,7 +51,6 @@ class Invariants:
         self._last_version = self._store.version
         self._uids: dict[str, Key] = {}
         self._healthy: dict[Key, Micros] = {}
-        self._open: dict[tuple[str, bool], Micros] = {}
         self._nominated: dict[Key, tuple[str, Micros]] = {}
         self._deleted_claims: dict[Key, Micros] = {}
         self._nodes_before: dict[str, list[tuple[Micros, Node]]] = {
@@ -306,3 +307,15 @@ def _part(obj: Object, name: str) -> Any:
 def _is_healthy(pod: Pod) -> bool:
     return pod.status.phase == "Running" and pod.is_ready and not pod.metadata.is_terminating
 
+
+
+def watched(cluster: SmallCluster, seed: int) -> tuple[Run, Counter[str]]:
+    """A run that fails at the first change that Kubernetes would not make, and how often each rule was looked at."""
+    watchers: list[Invariants] = []
+
+    def prepare(ready: Cluster) -> None:
+        watchers.append(Invariants(ready, (cluster.lag + 100) * MILLISECOND))
+        ready.world.watchers.append(watchers[0])
+
+    result = run(cluster.scenario(), seed=seed, prepare=prepare)
+    return result, Counter(watchers[0].seen)

@@ -86,9 +86,11 @@ class Played:
 
     def before(self, number: int) -> Played:
         """The same run, seen from the moment at which an entry of the timeline began."""
-        for place, entry in enumerate(self.run.log.entries):
+        entries = self.run.log.entries
+        for entry in entries:
             if entry.verb == "action" and entry.detail is not None and entry.detail["entry"] >= number:
-                return Played(self.run, self.run.log.entries[:place])
+                place = next(e.seq for e in entries if e.time == entry.time and e.actor == "kubectl")
+                return Played(self.run, entries[:place])
         raise AssertionError(f"entry {number} of the timeline was never begun")
 
     def events(self, name: str, reason: str = "") -> list[str]:

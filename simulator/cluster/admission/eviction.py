@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.api.core import Condition, Pod, set_condition
+from simulator.api.core import Condition, Pod, find_condition, set_condition
 from simulator.api.meta import evolve
 from simulator.api.policy import PodDisruptionBudget
 from simulator.cluster.admission.refusals import conflict, refuse_forbidden, uid_conflict
@@ -65,6 +65,10 @@ def blocked_because(budget: PodDisruptionBudget) -> str:
     status = budget.status
     if status.observed_generation < budget.metadata.generation:
         return f"The disruption budget {budget.metadata.name} is still being processed by the server."
+    allowed = find_condition(status.conditions, "DisruptionAllowed")
+    if allowed is not None and allowed.status == "False" and allowed.reason == "SyncFailed":
+        return (f"The disruption budget {budget.metadata.name} does not allow evicting pods currently because it "
+                f"failed sync: {allowed.message}")
     return (f"The disruption budget {budget.metadata.name} needs {status.desired_healthy} healthy pods and has "
             f"{status.current_healthy} currently")
 

@@ -121,6 +121,7 @@ class Behaviour(Struct, frozen=True):
     Attributes
     ----------
     never_ready : its containers run, but are not ready.
+    hangs : its programs answer no probe any more; without probes nobody notices.
     crash_after : its containers exit so long after each start, with `crash_code`.
     stop_code : exit code after TERM.
     ignores_term : it runs on until it is killed at the end of its grace period.
@@ -130,6 +131,7 @@ class Behaviour(Struct, frozen=True):
     """
 
     never_ready: bool = False
+    hangs: bool = False
     crash_after: Micros | None = None
     crash_code: int = 1
     stop_code: int = 0

@@ -303,10 +303,15 @@ def _excess(memory: KubeletMemory, pod: Pod, place: Place, grows: int) -> str:
                 return f'Usage of EmptyDir volume "{volume.name}" exceeds the limit "{limit}". '
     limits = [one.resources.limits[EPHEMERAL_STORAGE] for one in pod.spec.containers
               if EPHEMERAL_STORAGE in one.resources.limits]
-    if limits and len(limits) == len(pod.spec.containers):
+    if limits:
         total = sum(limit.value for limit in limits)
         if scratch_used(memory, pod) + grows > total:
             return f"Pod ephemeral local storage usage exceeds the total limit of containers {bytes_text(total)}. "
+    if not place.volume:  # what is written to no volume is the first container's
+        first = pod.spec.containers[0]
+        own = first.resources.limits.get(EPHEMERAL_STORAGE)
+        if own is not None and used(_data_at(memory, pod, place)) + grows > own.value:
+            return f'Container {first.name} exceeded its local ephemeral storage limit "{own}". '
     return ""
 
 

@@ -176,7 +176,16 @@ def _report_problem(config: KubeletConfig, pod: Pod, problem: Problem, now: Micr
     if problem.kind == "image":  # only this one shows in the status (WL-175)
         arguments = (now, problem.reason, problem.message)
         yield Patch(pod.key, status.blocked, arguments, "status", pod.metadata.uid, "WL-146")
-        yield Tell(Emit(pod.key, "Normal", "BackOff", problem.message.partition(":")[0], SOURCE))
+        image = pod.spec.containers[0].image if pod.spec.containers else ""
+        back_off, _, error = problem.message.partition(f'"{image}": ')
+        for kind, reason, text in (
+            ("Normal", "Pulling", f'Pulling image "{image}"'),
+            ("Warning", "Failed", f'Failed to pull image "{image}": {error}'),
+            ("Warning", "Failed", "Error: ErrImagePull"),
+            ("Normal", "BackOff", f'{back_off}"{image}"'),
+            ("Warning", "Failed", f"Error: {problem.reason}"),
+        ):
+            yield Tell(Emit(pod.key, kind, reason, text, SOURCE))
         return
     yield Tell(Emit(pod.key, "Warning", problem.reason, problem.message, SOURCE))
 

@@ -12,6 +12,7 @@ from simulator.controllers.kubelet.config import (
     CRASH_BACKOFF,
     CRASH_BACKOFF_MAX,
     CRASH_RESET,
+    MIN_STOP,
     Behaviour,
     KubeletConfig,
 )
@@ -55,6 +56,9 @@ def keep(config: KubeletConfig, pod: Pod, work: PodWork, view: View) -> Flow:
     behaviour, since = view.memory.behaviour(key)
     if behaviour.crash_after is not None and now >= _crash_time(work, behaviour, since):
         return (yield from _crash(config, pod, work, behaviour, now))
+    hung_until = _kill_time(pod, work, behaviour, since)
+    if hung_until is not None and now >= hung_until:
+        return (yield from _restart_hung(config, pod, work, behaviour, view))
     ready = is_ready(pod, work, behaviour, since, now)
     if ready != (work.ready_since is not None) or ready != _containers_ready(pod):
         began = (work.ready_since if work.ready_since is not None else now) if ready else None
@@ -78,7 +82,7 @@ def is_ready(pod: Pod, work: PodWork, behaviour: Behaviour, since: Micros, now: 
     """Whether the containers' probes succeed: a pure function of what is remembered (WL-151, WL-152)."""
     if work.ready_from is None or now < work.ready_from:
         return False
-    if not behaviour.never_ready:
+    if not _fails(pod, behaviour):
         return True
     return work.ready_since is not None and now < since + failure_delay(pod)
 
@@ -111,6 +115,11 @@ def _period(probe: Probe) -> Micros:
     return (probe.period_seconds or 10) * SECOND
 
 
+def _fails(pod: Pod, behaviour: Behaviour) -> bool:
+    """Whether its programs do not say that they are ready."""
+    return behaviour.never_ready or (behaviour.hangs and bool(_probes(pod)))
+
+
 def _containers_ready(pod: Pod) -> bool:
     condition = pod.condition("ContainersReady")
     return condition.status == "True" if condition is not None else pod.is_ready
@@ -121,12 +130,45 @@ def _wake(pod: Pod, work: PodWork, behaviour: Behaviour, since: Micros, now: Mic
     times = []
     if work.ready_from is not None and work.ready_from > now:
         times.append(work.ready_from)
-    if behaviour.never_ready and since + failure_delay(pod) > now:
+    if _fails(pod, behaviour) and since + failure_delay(pod) > now:
         times.append(since + failure_delay(pod))
+    if (hung_until := _kill_time(pod, work, behaviour, since)) is not None:
+        times.append(max(now, hung_until))
     if behaviour.crash_after is not None:
         times.append(max(now, _crash_time(work, behaviour, since)))
     if times:
         yield Tell(Enqueue(PODS, pod.key, min(times) - now))
+
+
+# --- programs that hang ---------------------------------------------------------------------------------------------
+
+
+def _kill_time(pod: Pod, work: PodWork, behaviour: Behaviour, since: Micros) -> Micros | None:
+    """When a startup or liveness probe has failed as often as it may; None if that does not happen (WL-152)."""
+    if not behaviour.hangs:
+        return None
+    times = []
+    for container in pod.spec.containers:
+        # A startup probe suspends the others until it passes.
+        is_new = since <= work.started_at and container.startup_probe is not None
+        probe = container.startup_probe if is_new else container.liveness_probe
+        if probe is not None:
+            first = max(work.started_at + probe.initial_delay_seconds * SECOND, since)
+            times.append(first + (max(1, probe.failure_threshold or 3) - 1) * _period(probe))
+    return min(times, default=None)
+
+
+def _restart_hung(config: KubeletConfig, pod: Pod, work: PodWork, behaviour: Behaviour, view: View) -> Flow:
+    """Stop containers that answer no probe, and start them again under the crash back-off (WL-152)."""
+    for container in pod.spec.containers if config.reports else ():
+        kind = "startup" if container.startup_probe is not None and container.liveness_probe is None else "liveness"
+        if container.startup_probe is not None or container.liveness_probe is not None:
+            yield Tell(Emit(pod.key, "Warning", "Unhealthy", f"{kind.capitalize()} probe failed: ", SOURCE))
+            text = f"Container {container.name} failed {kind} probe, will be restarted"
+            yield Tell(Emit(pod.key, "Normal", "Killing", text, SOURCE))
+    stubborn = max(work.grace * SECOND, MIN_STOP) if config.ignores_term or behaviour.ignores_term else None
+    yield Sleep("container-stop", stubborn if stubborn is not None else config.term_delay)
+    return (yield from _crash(config, pod, work, behaviour, view.now))
 
 
 # --- crashes --------------------------------------------------------------------------------------------------------
@@ -141,16 +183,22 @@ def crash_wait(crashes: int) -> Micros:
     return min(CRASH_BACKOFF << min(crashes - 1, 10), CRASH_BACKOFF_MAX) if crashes > 0 else 0
 
 
+def _exit_code(behaviour: Behaviour) -> int:
+    if not behaviour.hangs:
+        return behaviour.crash_code
+    return status.KILLED if behaviour.ignores_term else behaviour.stop_code
+
+
 def _last_exit(work: PodWork, behaviour: Behaviour) -> ContainerStateTerminated | None:
     if not work.restarts:
         return None
-    code = behaviour.crash_code
+    code = _exit_code(behaviour)
     return ContainerStateTerminated(exit_code=code, reason="Error" if code else "Completed", finished_at=work.exited_at)
 
 
 def _crash(config: KubeletConfig, pod: Pod, work: PodWork, behaviour: Behaviour, now: Micros) -> Flow:
-    """All containers have exited by themselves."""
-    key, uid, code = pod.key, pod.metadata.uid, behaviour.crash_code
+    """All containers have exited."""
+    key, uid, code = pod.key, pod.metadata.uid, _exit_code(behaviour)
     policy = pod.spec.restart_policy or "Always"
     if policy == "Never" or (policy == "OnFailure" and code == 0):
         phase = "Succeeded" if code == 0 else "Failed"
