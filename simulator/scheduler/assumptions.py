@@ -138,8 +138,10 @@ _KINDS: Final = (PersistentVolume.KIND, PersistentVolumeClaim.KIND)
 
 def _laid_over(found: Iterable[Any], assumed: dict[int, Assumable]) -> list[Any]:
     """The objects, those replaced that are assumed; only an object whose version fits is looked at more closely."""
-    shown: list[Any] = []
-    for obj in found:
-        over = assumed.get(obj.metadata.resource_version)
-        shown.append(over if over is not None and over.key == obj.key else obj)
+    shown = list(found)
+    for place, obj in enumerate(shown):
+        if obj.metadata.resource_version in assumed:
+            over = assumed[obj.metadata.resource_version]
+            if over.key == obj.key:
+                shown[place] = over
     return shown

@@ -291,7 +291,7 @@ def test_a_periodic_timer_fires_first_and_then_every_so_often_and_is_nothing_und
     assert run.world.in_flight == 0 and run.world.now == 25 * SECOND
 
 
-@pytest.mark.rule("ND-31")
+@pytest.mark.rule("VB/ND-31")
 def test_a_restarted_component_forgets_all_and_what_it_was_about_to_do_is_not_done() -> None:
     def flow(queue: str, key: Key, view: View) -> Flow:
         yield Tell(Remember(f"{key.name} begins"))
@@ -310,7 +310,7 @@ def test_a_restarted_component_forgets_all_and_what_it_was_about_to_do_is_not_do
     assert run.world.in_flight == 0
 
 
-@pytest.mark.rule("ND-31")
+@pytest.mark.rule("VB/ND-31")
 def test_a_restarted_component_lists_what_is_stored_now_and_hears_of_nothing_twice() -> None:
     run = Run(watcher())
     run.world.load([make_node("node1"), make_node("node2")])

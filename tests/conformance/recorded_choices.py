@@ -10,17 +10,19 @@ from simulator.api.core import PersistentVolume
 from simulator.api.meta import Key
 from simulator.choices import Chooser
 from simulator.cluster.component import Change
+from simulator.controllers import kubelet, node_lifecycle, pod_gc
 from simulator.latency import Latency, parse_latency
 from simulator.units import Micros
 
 NOISE: Mapping[str, Latency] = {
+    **node_lifecycle.RANGES, **pod_gc.RANGES, "lease-renewal": kubelet.RANGES["lease-renewal"],
     "api": parse_latency({"0": "2ms", "0.9": "14ms", "1": "60ms"}),
     "watch": parse_latency({"0": "1ms", "0.9": "12ms", "1": "60ms"}),
     "work": parse_latency({"0": "0ms", "0.9": "4ms", "1": "40ms"}),
     "work/scheduler": parse_latency({"0": "1ms", "0.7": "12ms", "1": "120ms"}),
     "operation": parse_latency({"0": "0ms", "0.9": "5ms", "1": "40ms"}),
 }
-"""How slow the recorded control plane was, with everything on one machine."""
+"""How slow the recorded control plane was, with everything on one machine; and when its periodic passes were."""
 SHORT_KINDS = {"PersistentVolumeClaim": "PVC", "Pod": "Pod"}
 
 

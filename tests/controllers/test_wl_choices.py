@@ -201,7 +201,8 @@ def test_dependents_go_whether_the_collector_looks_before_or_after_a_new_owner_o
     owner = decode({"metadata": {"ownerReferences": [{
         "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": sts.metadata.uid, "controller": True,
     }]}}, Pod).metadata.owner_references
-    owned = cluster.create(with_meta(ControllerRevision(data={"spec": {}}, revision=1), name="web-1", owner_references=owner))
+    revision = with_meta(ControllerRevision(data={"spec": {}}, revision=1), name="web-1", owner_references=owner)
+    owned = cluster.create(revision)
     cluster.run(20 * SECOND)
     cluster.delete(sts.key)
     cluster.run(SECOND)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulator.api.core import Pod
-from simulator.api.meta import Key, evolve
+from simulator.api.meta import Key
 from simulator.controllers.kubelet import Behave, Behaviour, Kubelet, StartNode, StopNode, WriteData
 from simulator.report.pod_columns import pod_cells
 from simulator.testing.builders import make_node
@@ -217,7 +217,7 @@ def test_a_deleted_pod_ends_with_the_exit_codes_of_its_containers(
 @pytest.mark.rule("WL-150")
 def test_a_rejected_pod_has_the_reason_and_the_prefix() -> None:
     cluster = Cluster(Kubelet(), objects=[make_node("n1", pods="0")])
-    cluster.create(evolve(pod_on("n1")))
+    cluster.create(pod_on("n1"))
     cluster.run(MINUTE)
     status = web(cluster).status
     assert (status.phase, status.reason) == ("Failed", "OutOfpods")

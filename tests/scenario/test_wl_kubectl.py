@@ -12,7 +12,7 @@ from simulator.api.core import Pod
 from simulator.api.meta import Key, Object, decode, evolve, with_annotations, with_meta
 from simulator.api.policy import PodDisruptionBudget
 from simulator.assembly import LATENCIES, control_plane
-from simulator.scenario.kubectl import Action, Cordon, Drain, Kubectl, Scale, Sequel
+from simulator.scenario.kubectl import Action, Cordon, Drain, Kubectl, Remove, Scale, Sequel
 from simulator.testing.builders import make_class, make_node, make_set, make_volume
 from simulator.units import MINUTE, SECOND
 from tests.controllers.cluster_bench import Cluster, running_on, taints_of
@@ -70,6 +70,17 @@ def test_cordon_taints_the_node_and_leaves_its_pods_alone() -> None:
     do(cluster, Cordon(N1, False))
     cluster.run(MINUTE)
     assert taints_of(cluster.node("n1")) == []
+
+
+@pytest.mark.rule("WL-100")
+@pytest.mark.parametrize(
+    ("options", "grace"), [({}, 30), ({"grace": 7}, 7), ({"grace": 0}, 1), ({"force": True}, None)])
+def test_only_a_forced_delete_does_without_the_kubelets_word(options: dict[str, Any], grace: int | None) -> None:
+    cluster = cluster_with(make_node("n1"), owned("a"))
+    do(cluster, Remove(Key("Pod", "default", "a"), **options))
+    cluster.run(100_000)
+    pod = cluster.pod("a")
+    assert (pod.metadata.deletion_grace_period_seconds if pod is not None else None) == grace
 
 
 @pytest.mark.rule("WL-138")

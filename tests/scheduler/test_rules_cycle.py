@@ -361,6 +361,15 @@ def test_an_exclusive_claim_of_a_nominated_pod_is_not_taken_where_it_is_nominate
         "the plug-in was skipped, and with it its hooks")
 
 
+@pytest.mark.rule("SC-46")
+def test_nobody_may_lean_on_a_pod_that_is_only_nominated() -> None:
+    friend = make_pod("friend", uid="f", labels={"app": "x"})
+    pod = make_pod("p", uid="p", affinity={"podAffinity": apart("x")["podAntiAffinity"]})
+    assert names(ask(pod, make_node("a"), on(friend, "a"))) == ["a"]
+    refused = ask(pod, make_node("a"), nominations={"a": (friend,)})
+    assert refused.statuses["a"].reasons == ("node(s) didn't match pod affinity rules",)
+
+
 @pytest.mark.rule("SC-77")
 def test_a_terminating_pod_still_holds_its_port_its_claim_and_its_place_at_the_driver() -> None:
     port = [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}]}]

@@ -16,7 +16,7 @@ from simulator.units import MILLISECOND, SECOND
 
 
 def first_failure(seed: int) -> str:
-    """A pod with its claim, class and volume, all applied at once, while watches are slow: why the first attempt failed."""
+    """Why the first attempt failed of a pod that came with claim, class and volume at once, watches being slow."""
     log = Log()
     world = World([VolumeBinder(), Scheduler()], Seeded(seed), log)
     driver = Timed(world, {"watch": uniform(0, 50 * MILLISECOND)})

@@ -10,11 +10,12 @@ import msgspec
 
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object, encode_json
+from simulator.choices import Chooser
 from simulator.cluster.faults import Calls
+from simulator.controllers.provisioner_memory import Configured
 from simulator.controllers.storage_driver import StorageDriver
 from simulator.eventlog import LogEntry
 from simulator.flows import Remember
-from simulator.controllers.provisioner_memory import Configured
 from simulator.latency import parse_latency
 from simulator.manifests.origin import Origin
 from simulator.scenario.file import Spec
@@ -148,7 +149,7 @@ class Played:
 def play(
     objects: Iterable[Object | Mapping[str, Any]], timeline: Sequence[Mapping[str, Any]] = (), *,
     faults: Sequence[Calls] = (), drivers: Mapping[str, StorageDriver] | None = None, until: str | None = None,
-    prepare: Callable[[Cluster], None] = lambda cluster: None, **spec: Any,
+    chooser: Chooser | None = None, prepare: Callable[[Cluster], None] = lambda cluster: None, **spec: Any,
 ) -> Played:
     """Run a small scenario to its end, or to a time.
 
@@ -156,6 +157,7 @@ def play(
     ----------
     faults : API calls that go wrong.
     drivers : how provisioners behave.
+    chooser : instead of one with the seed and the tie policy of the scenario.
     """
 
     def ready(cluster: Cluster) -> None:
@@ -165,7 +167,7 @@ def play(
         prepare(cluster)
 
     scenario = small_scenario(objects, timeline, **spec)
-    played = Played(run(scenario, until=parse_duration(until) if until else None, prepare=ready))
+    played = Played(run(scenario, until=parse_duration(until) if until else None, prepare=ready, chooser=chooser))
     assert not played.run.failures, played.run.failures
     return played
 

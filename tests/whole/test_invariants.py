@@ -50,25 +50,23 @@ class Spoiler:
         self.volume = next(
             volume for volume in self.store.list(PersistentVolume) if volume.name == self.claim.spec.volume_name)
 
-    def new_pod(self, name: str, node: str = "", of_set: bool = False) -> None:
-        """A pod like the first, pending; scheduled in a second write if a node is named."""
-        owners = self.pod.metadata.owner_references if of_set else ()
-        bare = with_meta(self.pod, name=name, uid=name, owner_references=owners, labels={})
-        spec = evolve(bare.spec, node_name="", affinity=None, volumes=bare.spec.volumes if of_set else ())
-        bare = self.store.put(evolve(bare, spec=spec, status=evolve(bare.status, phase="Pending", conditions=())))
-        if node:
-            self.store.put(evolve(bare, spec=evolve(bare.spec, node_name=node)))
+    def unborn(self, pod: Pod, name: str) -> Pod:
+        """A pod as it was before it was scheduled, under another name."""
+        spec = evolve(pod.spec, node_name="")
+        return with_meta(evolve(pod, spec=spec, status=evolve(pod.status, phase="Pending")), name=name, uid=f"uid of {name}")
+
+    def schedule(self, pod: Pod, node: str) -> None:
+        self.store.put(pod)
+        self.store.put(evolve(pod, spec=evolve(pod.spec, node_name=node)))
 
     def a_pod_beside_one_that_it_must_avoid(self) -> None:
-        loose = evolve(self.other, spec=evolve(self.other.spec, node_name=""))
         self.store.remove(self.other.key)
-        self.store.put(with_meta(evolve(loose, status=evolve(loose.status, phase="Pending")), uid="again"))
-        self.store.put(with_meta(evolve(self.other, spec=evolve(self.other.spec, node_name=self.node.name)), uid="again"))
+        self.schedule(self.unborn(self.other, self.other.name), self.node.name)
 
     def a_pod_on_a_cordoned_node(self) -> None:
         self.store.put(evolve(self.node, spec=evolve(self.node.spec, unschedulable=True)))
         self.world.now += HOUR
-        self.new_pod("late-0", node=self.node.name)
+        self.schedule(with_meta(self.unborn(self.pod, "late-0"), owner_references=()), self.node.name)
 
     def a_pod_that_moves(self) -> None:
         self.store.put(evolve(self.pod, spec=evolve(self.pod.spec, node_name="elsewhere")))
@@ -81,10 +79,10 @@ class Spoiler:
         self.store.put(evolve(self.pod, status=evolve(self.pod.status, conditions=())))
         self.world.now += HOUR
         self.store.remove(self.other.key)
-        self.new_pod(self.other.name, of_set=True)
+        self.store.put(self.unborn(self.other, self.other.name))
 
     def a_pod_before_its_claim(self) -> None:
-        self.new_pod("web-7", of_set=True)
+        self.store.put(self.unborn(self.pod, "web-7"))
 
     def a_claim_that_leaves_its_volume(self) -> None:
         self.store.put(evolve(self.claim, spec=evolve(self.claim.spec, volume_name="another")))

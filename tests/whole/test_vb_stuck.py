@@ -104,13 +104,15 @@ def mismatch(reason: str) -> tuple[str, str, str]:
 
 CASES = [
     Case(
-        name="S-1", given=[local("v1", "n1", "5Gi", "now"), local("v2", "n1", "6Gi", "now"), local("v3", "n2", "50Gi", "now")],
+        name="S-1",
+        given=[local("v1", "n1", "5Gi", "now"), local("v2", "n1", "6Gi", "now"), local("v3", "n2", "50Gi", "now")],
         steps=[apply(make_set("web", replicas=2, storage_class="now"), at="1s")],
         refused={"web-1": f"1 {NA}, 1 {APART}"}, phases=[("PersistentVolumeClaim", "data-web-1", "Bound")],
         way_out=[{"delete": "PersistentVolumeClaim/data-web-1"}, {"delete": "Pod/web-1"}],
     ),
     Case(
-        name="S-2", given=[local("v1", "n1", "5Gi", "now"), local("v2", "n2", storage_class="now"), local("v3", "n2", "20Gi", "now")],
+        name="S-2",
+        given=[local("v1", "n1", "5Gi", "now"), local("v2", "n2", "10Gi", "now"), local("v3", "n2", "20Gi", "now")],
         steps=[apply(claim("a", "1Gi", "now"), claim("b", "8Gi", "now"), pod("p", "a", "b"), at="1s")],
         refused={"p": f"2 {NA}"},
         way_out=[{"delete": "PersistentVolumeClaim/a"},
@@ -150,7 +152,8 @@ CASES = [
     ),
     Case(
         name="S-6 uid", given=[local("v1", "n1")], steps=used(*NEW_CLAIM),
-        refused={"p": f"2 {NB}"}, way_out=[{"patch": "PersistentVolume/v1", "to": {"spec": {"claimRef": {"uid": None}}}}],
+        refused={"p": f"2 {NB}"},
+        way_out=[{"patch": "PersistentVolume/v1", "to": {"spec": {"claimRef": {"uid": None}}}}],
     ),
     Case(
         name="S-7", given=[local("v1", "n1", persistentVolumeReclaimPolicy="Delete")], steps=used(*NEW_CLAIM),
@@ -298,7 +301,8 @@ CASES = [
         steps=[apply(claim(storage_class="made"), pod(), at="1s")],
         refused={"p": "2 node(s) did not have enough free storage"},
         way_out=[apply({"apiVersion": "storage.k8s.io/v1", "kind": "CSIStorageCapacity", "metadata": {"name": "n1"},
-                        "storageClassName": "made", "capacity": "5Gi", "nodeTopology": {"matchLabels": {HOSTNAME: "n1"}}})],
+                        "storageClassName": "made", "capacity": "5Gi",
+                        "nodeTopology": {"matchLabels": {HOSTNAME: "n1"}}})],
     ),
     Case(
         name="S-26", given=[local("v1", "n1")],
@@ -317,7 +321,8 @@ CASES = [
     ),
     Case(
         name="S-28", given=[local("v1", "n1", modes=("ReadWriteOncePod",))],
-        steps=[apply(claim(modes=("ReadWriteOncePod",)), pod("a", "c"), at="1s"), apply(pod("b", "c"), when="Pod/a is ready")],
+        steps=[apply(claim(modes=("ReadWriteOncePod",)), pod("a", "c"), at="1s"),
+               apply(pod("b", "c"), when="Pod/a is ready")],
         refused={"b": f"2 node(s) {IN_USE}"}, way_out=[{"delete": "Pod/a"}],
     ),
     Case(
@@ -338,12 +343,14 @@ CASES = [
         given=[make_node("z1", labels={"topology.kubernetes.io/zone": "a"}),
                with_meta(local("v1", "z1"), labels={"topology.kubernetes.io/zone": "b"})],
         steps=restart(), refused={"p": f"1 node(s) had no available volume zone, 2 {NA}"},
-        way_out=[{"patch": "PersistentVolume/v1", "to": {"metadata": {"labels": {"topology.kubernetes.io/zone": "a"}}}}],
+        way_out=[{"patch": "PersistentVolume/v1",
+                  "to": {"metadata": {"labels": {"topology.kubernetes.io/zone": "a"}}}}],
     ),
     Case(
         name="S-35", given=[], steps=[apply(make_set("web", replicas=3, storage_class="wait"), at="1s")],
-        refused={"web-0": f"2 {NB}"}, phases=[("Pod", "web-1", "gone"), ("PersistentVolumeClaim", "data-web-1", "gone")],
-        way_out=[apply(*(local(f"v{number}", f"n{number}") for number in (1, 2))), apply(make_node("n3"), local("v3", "n3"))],
+        refused={"web-0": f"2 {NB}"},
+        phases=[("Pod", "web-1", "gone"), ("PersistentVolumeClaim", "data-web-1", "gone")],
+        way_out=[apply(local("v1", "n1"), local("v2", "n2"), make_node("n3"), local("v3", "n3"))],
     ),
     Case(
         name="S-36", given=[make_node("n3"), local("v1", "n1"), local("v2", "n1"), local("v3", "n2")],
@@ -352,7 +359,7 @@ CASES = [
     ),
     Case(
         name="S-37", given=[local("v1", "n1"), local("v2", "n2")],
-        steps=[apply(claim(), at="1s"), apply(*(pod(name, "c", labels={"app": "x"}, affinity=apart("x")) for name in "ab"))],
+        steps=[apply(claim(), *(pod(name, "c", labels={"app": "x"}, affinity=apart("x")) for name in "ab"), at="1s")],
         refused={"b": f"1 {NA}, 1 {APART}"},
         way_out=[{"delete": "Pod/b"}, apply(claim("own"), pod("b", "own", labels={"app": "x"}, affinity=apart("x")),
                                             when="Pod/b is gone")],
@@ -360,9 +367,9 @@ CASES = [
 ]
 
 
-@pytest.mark.rule("S-1", "S-2", "S-3", "S-4", "S-5", "S-6", "S-7", "S-8", "S-9", "S-10", "S-11", "S-12", "S-13", "S-14")
-@pytest.mark.rule("S-15", "S-16", "S-17", "S-18", "S-19", "S-21", "S-23", "S-24", "S-26", "S-27", "S-28", "S-30", "S-31")
-@pytest.mark.rule("S-32", "S-35", "S-36", "S-37")
+@pytest.mark.rule("S-1", "S-2", "S-3", "S-4", "S-5", "S-6", "S-7", "S-8", "S-9", "S-10", "S-11", "S-12", "S-13")
+@pytest.mark.rule("S-14", "S-15", "S-16", "S-17", "S-18", "S-19", "S-21", "S-23", "S-24", "S-26", "S-27", "S-28")
+@pytest.mark.rule("S-30", "S-31", "S-32", "S-35", "S-36", "S-37")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_nothing_moves_the_user_is_told_why_and_the_exit_unblocks(case: Case) -> None:
     first, *rest = case.way_out
@@ -417,19 +424,22 @@ def test_of_two_provisioned_claims_the_second_does_not_fit_and_the_first_holds_t
     tried = [entry.new.metadata.annotations[SELECTED_NODE] for entry in then.entries
              if entry.actor == "scheduler" and isinstance(entry.new, PersistentVolumeClaim) and entry.key.name == "b"]
     assert len(tried) > 5 and set(tried) == {"n1"}
-    assert {text.rpartition(": ")[2] for text in then.events("p", "FailedScheduling")} == {'provisioning failed for PVC "b"'}
+    told = {text.rpartition(": ")[2] for text in then.events("p", "FailedScheduling")}
+    assert told == {'provisioning failed for PVC "b"'}
     assert then.phase("PersistentVolumeClaim", "a") == "Bound" and then.volume_of("b") == ""
     assert played.run.verdict == "converged" and played.node_of("p") == "n2"
 
 
 @pytest.mark.rule("S-25", "VB-170", "VB-175")
 def test_a_finished_pod_holds_a_deleted_claim_and_nobody_else_may_use_it() -> None:
-    bound = evolve(claim(uid="uid-c", volumeName="v1"), status=evolve(make_claim("x").status, phase="Bound"))
+    bound = make_claim("c", storage_class="wait", uid="uid-c", volumeName="v1")
+    bound = evolve(bound, status=evolve(bound.status, phase="Bound"))
     bound = with_annotations(bound, {"pv.kubernetes.io/bind-completed": "yes"})
     bound = with_meta(bound, namespace="default", finalizers=("kubernetes.io/pvc-protection",))
-    volume = with_meta(local("v1", "n1", claimRef={**reference("c"), "uid": "uid-c"}), uid="uid-v1")
+    owner = {**reference("c"), "uid": "uid-c"}
+    volume = with_meta(make_volume("v1", node="n1", storage_class="wait", claimRef=owner), uid="uid-v1")
     volume = evolve(volume, status=evolve(volume.status, phase="Bound"))
-    old = with_meta(pod("old", "c", nodeName="n1", restartPolicy="Never"), uid="uid-old")
+    old = make_pod("old", claims=("c",), uid="uid-old", nodeName="n1", restartPolicy="Never")
     old = evolve(old, status=evolve(old.status, phase="Succeeded"))
     played = play(
         [*CLASSES, *nodes(2), volume, bound, old, local("v2", "n2")],
@@ -470,8 +480,8 @@ def test_match_fields_alone_tie_a_local_volume_to_no_node() -> None:
 def test_a_volume_keeps_the_finalizer_of_a_provisioner_that_is_gone() -> None:
     volume = make_volume("v1", storage_class="made", persistentVolumeReclaimPolicy="Delete",
                          claimRef={**reference("c"), "uid": "uid-c"})
-    volume = with_annotations(with_meta(volume, uid="uid-v1", finalizers=("kubernetes.io/pv-protection", PROTECTS_ASSET)),
-                              {PROVISIONED_BY: CSI})
+    volume = with_meta(volume, uid="uid-v1", finalizers=("kubernetes.io/pv-protection", PROTECTS_ASSET))
+    volume = with_annotations(volume, {PROVISIONED_BY: CSI})
     volume = evolve(volume, status=evolve(volume.status, phase="Released"))
     played = play(
         [*CLASSES, *nodes(2), volume],
