@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
 # The same examples every time and on every machine; `--hypothesis-profile=hunt` looks for new ones.
-settings.register_profile("same", derandomize=True, database=None, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("same", max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=SLOW)
 settings.register_profile("hunt", database=None, deadline=None, max_examples=3000, suppress_health_check=SLOW)
 settings.load_profile("same")
 

@@ -82,7 +82,9 @@ def labelled(node: Node, name: str, value: str) -> Node:
 class Run:
     """A world of toys on a clock."""
 
-    def __init__(self, *toys: Toy, latencies: Mapping[str, Latency] | None = None, chooser: Chooser | None = None) -> None:
+    def __init__(
+        self, *toys: Toy, latencies: Mapping[str, Latency] | None = None, chooser: Chooser | None = None
+    ) -> None:
         self.world = World(toys, chooser or Seeded(0))
         self.driver = Timed(self.world, {**SLOW, **(latencies or {})})
 

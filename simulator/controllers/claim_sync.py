@@ -62,7 +62,7 @@ def _sync_free_claim(settings: Settings, view: View, claim: PersistentVolumeClai
     delay = is_delayed(storage_class)  # VB-46, VB-47
     cache = OwnCache(view)
     candidates = cache.volumes_for(claim.namespace, claim.name)
-    if not delay:  # VB-49: only reserved volumes can match a claim that waits
+    if not delay:  # VB-49, VB-122: only reserved volumes can match a claim that waits; the scheduler reserves one
         known = {volume.name for volume in candidates}
         candidates = candidates + [volume for volume in cache.volumes_of_class(name) if volume.name not in known]
     tiers = volumes_for_claim(claim, candidates, delay=delay)
@@ -141,7 +141,10 @@ def _who_is_waited_for(view: View, claim: PersistentVolumeClaim) -> tuple[str, s
 
 
 def _sync_claim_with_volume_name(view: View, claim: PersistentVolumeClaim) -> Steps[Outcome]:
-    """The claim asks for one volume by name; binding mode and selector play no part in it (section 5.2)."""
+    """The claim asks for one volume by name; binding mode and selector play no part in it (section 5.2).
+
+    Nor do other volumes, be one of them reserved for the claim (VB-62).
+    """
     volume = OwnCache(view).volume(claim.spec.volume_name)
     if volume is None:  # VB-57: not there yet
         return (yield from _set_pending(claim, "VB-57"))
@@ -181,7 +184,7 @@ def _sync_bound_claim(view: View, claim: PersistentVolumeClaim) -> Steps[Outcome
             claim, "VB-64", "ClaimLost", "Bound claim has lost its PersistentVolume. Data on the volume is lost!",
         ))
     elif volume.spec.claim_ref is None or volume.spec.claim_ref.uid == claim.metadata.uid:
-        # VB-65: a Lost claim comes back this way. VB-66: normally nothing is missing
+        # VB-65: a Lost claim comes back this way. VB-66: normally nothing is missing. VB-181: sizes are not compared
         return (yield from bind(claim, volume))
     else:  # VB-67: the right name with an empty uid included
         return (yield from _set_lost(

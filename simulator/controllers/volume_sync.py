@@ -16,7 +16,7 @@ from simulator.flows import DONE, Enqueue, Get, Outcome, Refused, Remember, Retr
 def sync_volume(view: View, volume: PersistentVolume) -> Steps[Outcome]:
     """Decide what to do with a volume."""
     reference = volume.spec.claim_ref
-    if reference is None or not reference.uid:  # VB-74: free, or reserved by a human; its claim finds it by itself
+    if reference is None or not reference.uid:  # VB-74, VB-84: free, or reserved by a human; its claim finds it
         return (yield from _set_phase(volume, "Available", "VB-74"))
 
     claim = yield from _claim_of(view, volume)
@@ -48,7 +48,7 @@ def sync_volume(view: View, volume: PersistentVolume) -> Steps[Outcome]:
         return (yield from _set_phase(volume, "Bound", "VB-78"))
 
     elif PROVISIONED_BY in volume.metadata.annotations and volume.spec.persistent_volume_reclaim_policy == "Delete":
-        # VB-79: it was made for this claim, which got another one
+        # VB-79: it was made for this claim, which got another one. VB-80: or it was found by a local provisioner
         if volume.status.phase not in ("Released", "Failed"):
             write = volume_phase(volume, "Released", rule="VB-79")
             assert write is not None
@@ -59,7 +59,7 @@ def sync_volume(view: View, volume: PersistentVolume) -> Steps[Outcome]:
             volume = answer
         return (yield from reclaim(view, volume))
 
-    else:  # VB-79: a controller reserved it in vain, or a human did
+    else:  # VB-79, VB-80: a controller reserved it in vain, or a human did
         return (yield from unbind(volume))
 
 

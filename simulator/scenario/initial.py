@@ -136,8 +136,8 @@ def together(parts: Sequence[Initial]) -> Initial:
         first = places.setdefault(item.obj.key, item)
         if first is not item:
             raise ManifestError(
-                f'{item.origin}: {item.obj.KIND} "{item.obj.metadata.name}" is given twice; it stands at {first.origin} '
-                "too. Remove one of them, or give it another name or namespace."
+                f'{item.origin}: {item.obj.KIND} "{item.obj.metadata.name}" is given twice; '
+                f"it stands at {first.origin} too. Remove one of them, or give it another name or namespace."
             )
     return Initial(
         tuple(places.values()),

@@ -155,13 +155,23 @@ def _read(path: Path) -> Document:
 _PROBLEM = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
 
 
+_QUOTED = re.compile(r"`([^`]*)`")
+_WORDS = {"object": "a mapping", "array": "a list", "str": "a text", "int": "a whole number", "float": "a number",
+          "bool": "true or false", "null": "null"}
+
+
+def _in_words(kind: str) -> str:
+    """A type of a scenario file's field, as a reader would call it."""
+    return _WORDS.get(kind, f'"{kind}"')
+
+
 def _explain(origin: Origin, problem: str) -> str:
     """A line for what the typed reading found: where, what, and what was probably meant."""
     found = _PROBLEM.fullmatch(problem)
     what, path = (found["what"], found["path"] or "") if found is not None else (problem, "")
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what)
     if unknown is None:
-        what = what.replace("`object`", "a mapping").replace("`array`", "a list").replace("`", '"')
+        what = _QUOTED.sub(lambda types: " or ".join(map(_in_words, types[1].split(" | "))), what)
         return f"{origin.file}:{line_of(origin, path)}: {path or 'the scenario'}: {what}. Correct that field."
     name = unknown[1]
     near = get_close_matches(name, FIELDS, 1)

@@ -158,8 +158,15 @@ def _fault(name: str, entry: TimelineEntry) -> Fault:
             return NeverReady(tuple(_key(pod, entry.namespace, "Pod") for pod in target))
         case _:
             if name == "write":
-                quantity(target.size)
+                _check_size(target.size)
             return Data(_key(target.pod, entry.namespace, "Pod"), target)
+
+
+def _check_size(written: str) -> None:
+    try:
+        quantity(written)
+    except ValueError:
+        raise ValueError(f'"{written}" is not a size; write a number and a suffix, such as 500Mi or 1Gi') from None
 
 
 def _given(target: Any, namespace: str, path: Path) -> Initial:

@@ -136,7 +136,7 @@ def feasible_target(nodes: int, percentage: int) -> int:
 
 
 def prepare(question: Question) -> Preparation | Decision:
-    """Run PreFilter (SC-39); a decision if that refuses the pod outright."""
+    """Run PreFilter in the profile's order (SC-39, VB-162); a decision if that refuses the pod outright."""
     pod, snapshot = question.pod, question.snapshot
     names: frozenset[str] | None = None
     narrowers: list[str] = []
@@ -172,7 +172,7 @@ def _outright(question: Question, refused: Status, rejectors: Iterable[str], sta
 
 
 def decide(question: Question, preparation: Preparation) -> Decision:
-    """Go through the nodes, one after another; nothing is taken over from the pod before (SC-50)."""
+    """Go through the nodes, one after another; nothing is taken over from the pod before (SC-50, VB-168)."""
     pod, snapshot, start, states = question.pod, question.snapshot, question.start, preparation.states
     statuses: dict[str, Status] = {}
 
@@ -206,7 +206,7 @@ def decide(question: Question, preparation: Preparation) -> Decision:
 
 
 def node_status(question: Question, states: Prepared, info: NodeInfo) -> Status:
-    """Whether a node may run the pod, nominated pods considered (SC-46): `SUCCESS` itself, or the first refusal."""
+    """Whether a node may run the pod, nominated pods considered (SC-46): `SUCCESS`, or the first refusal (VB-161)."""
     if question.nominations and (nominated := question.nominations.get(info.name)) is not None:
         crowded = with_nominations(states, question.pod, nominated, info, question.snapshot)
         if crowded is not None:

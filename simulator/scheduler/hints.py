@@ -212,6 +212,7 @@ _STATED: Final[dict[str, tuple[tuple[str, int, Hint], ...]]] = {
     "VolumeRestrictions": ((POD, DELETE, _disk_freed), (NODE, ADD, _always), (_CLAIM, ADD, _direct_claim)),
     "NodeVolumeLimits": ((_CSI_NODE, ADD, _always), (_CSI_NODE, UPDATE, _limit_rose), (POD, DELETE, _volume_detached),
                          (_CLAIM, ADD, _any_claim)),
+    # VB-156: neither pods nor deletions, and of nodes the labels only
     "VolumeBinding": ((_VOLUME, ADD | UPDATE, _always), (_CLAIM, ADD | UPDATE, _any_claim), (_CLASS, ADD, _always),
                       (_CLASS, UPDATE, _topologies_changed), (NODE, ADD | UPDATE_NODE_LABEL, _always),
                       (_CSI_NODE, ADD, _always), (_CSI_NODE, UPDATE, _migration_changed),

@@ -262,7 +262,7 @@ class Unreserved(Struct, frozen=True):
         """Take everything back, and tell the waiting pods that there is room."""
         memory.prebinding.pop(self.pod.metadata.uid, None)
         for obj in self.objects:
-            memory.assumptions.restore(obj)
+            memory.assumptions.restore(obj)  # VB-157: nobody hears of it
         if memory.cache.forget(self.pod):
             memory.queue.move(ClusterEvent(ASSIGNED_POD, DELETE, self.pod), now)
 

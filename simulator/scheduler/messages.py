@@ -24,7 +24,7 @@ def fit_error(
     nodes: int, statuses: Iterable[Status] = (), *, others: Status | None = None, rejection: Status | None = None,
     post_filter: str = "",
 ) -> str:
-    """Why no node will do (SC-116).
+    """Why no node will do (SC-116, VB-159).
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def fit_error(
 
 
 def preemption_error(nodes: int, dry_run: Iterable[Status]) -> str:
-    """What DefaultPreemption says after it tried some nodes, or none, in vain (SC-121)."""
+    """What DefaultPreemption says after it tried some nodes, or none, in vain (SC-121, VB-160)."""
     return fit_error(nodes, dry_run, others=NOT_HELPFUL)
 
 

@@ -209,7 +209,7 @@ class SchedulingQueue:
     # --- pods come back ---------------------------------------------------------------------------------------------
 
     def fail(self, uid: str, pod: Pod, rejectors: Iterable[str], now: Micros, record: QueuedPod | None = None) -> None:
-        """An attempt has failed (SC-12).
+        """An attempt has failed (SC-12); events that came during it count now (VB-158).
 
         Parameters
         ----------

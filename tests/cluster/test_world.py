@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ def test_a_failed_sync_comes_back_after_a_back_off_that_doubles_and_success_rese
         return Retry("not yet") if tries < 6 else DONE
 
     times = [time for time, _ in start(Run(Toy(flow)), A).to_the_end().diary()]
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(times)]
     assert waits == [5_000, 10_000, 20_000, SECOND, 5_000]
 
 
@@ -153,7 +154,8 @@ def test_a_write_on_a_stale_base_is_refused_and_a_patch_is_not() -> None:
     start(Run(Toy(flow)), A).to_the_end()
     stale, patched = got
     assert isinstance(stale, Refused) and stale.reason == "Conflict"
-    assert "b" not in patched.metadata.labels and (patched.metadata.labels["a"], patched.metadata.labels["c"]) == ("1", "3")
+    labels = patched.metadata.labels
+    assert "b" not in labels and (labels["a"], labels["c"]) == ("1", "3")
 
 
 def test_live_reads_see_the_store_and_not_the_cache() -> None:

@@ -20,7 +20,7 @@ POLICIES = {
     "02g-devil-2-fresh-interleaved": FRESH,
     # control planes that served many runs, so that their maps had holes
     "02b-devil-3-noclass": BETWEEN,
-    "02c-devil-2-immediate": BETWEEN,
+    "02c-devil-2-immediate": BETWEEN,  # with names, go-map up to a half of each; uniform alone is rejected
     "02e-devil-long-look": BETWEEN,
     "05-parallel-2-noclass": BETWEEN,
     "06a-two-claims-immediate": BETWEEN,

@@ -55,7 +55,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     counts: dict[str, Counter[str]] = {}
     for outcome, reports in terminalreporter.stats.items():
         for report in reports:
-            family = dict(getattr(report, "user_properties", ())).get(FAMILY)
+            if not isinstance(report, pytest.TestReport):
+                continue  # what was deselected, and warnings
+            family = next((str(value) for name, value in report.user_properties if name == FAMILY), None)
             if family is not None and (report.when == "call" or outcome in ("error", "failed")):
                 counts.setdefault(family, Counter())[COUNTED.get(outcome, "failed")] += 1
     if not counts:

@@ -10,10 +10,12 @@ from itertools import islice, permutations, product
 from math import comb, exp, lgamma, log
 from typing import Any
 
+from msgspec import Struct
+
 from simulator.choices import TIE_POLICIES, Chooser, Scripted, Seeded
 from simulator.latency import Latency
 from tests.conformance.recorded_choices import NOISE
-from tests.conformance.recorded_repeated import LOOSE, Words
+from tests.conformance.recorded_repeated import LOOSE, Words, plain
 from tests.conformance.recorded_run import Stages
 
 FRESH, BETWEEN, UNIFORM = "go-map", "between", "uniform"
@@ -29,73 +31,97 @@ Odds = dict[str, Fraction]
 def probabilities(case: Mapping[str, Any], policy: str) -> dict[str, float]:
     """For each stage, how likely a histogram is that is at most as likely as the recorded one.
 
-    Left out are stages whose words have names in them: which of equal nodes a pod gets depends on the scheduler's
-    threads (SC-49), and which of several pods is first on those of the controller.
+    The shapes are compared, and the outcomes with names where volumes alone are tied. Which of equal nodes a pod gets
+    depends on the scheduler's threads (SC-49), and which of several pods is first on those of the controller, so such
+    names are left out, and with them stages whose shapes have names in them.
 
     Parameters
     ----------
     policy : `FRESH`, `UNIFORM`, or `BETWEEN`: the best of the mixtures of both.
     """
     batches = _batches(case)
-    fresh, uniform = stage_odds(case, batches)
+    likely = stage_odds(case, batches)
     found = {}
     for turn, stage in enumerate(case["stages"]):
-        shapes = stage["observed"]["shape"]
-        if any(part.startswith(LOOSE) for shape in shapes for part in shape.split(" | ")):
-            continue
-        counts: dict[str, int] = {}
-        for shape, count in shapes.items():
-            plain = canonical(shape, batches)
-            counts[plain] = counts.get(plain, 0) + count
-        mixtures = [_mixed(uniform[turn], fresh[turn], share) for share in SHARES[policy]]
-        found[stage["name"]] = max(multinomial(counts, mixture) for mixture in mixtures)
+        observed = stage["observed"]
+        if not any(part.startswith(LOOSE) for shape in observed["shape"] for part in shape.split(" | ")):
+            counts: dict[str, int] = {}
+            for shape, count in observed["shape"].items():
+                plain_shape = canonical(shape, batches)
+                counts[plain_shape] = counts.get(plain_shape, 0) + count
+            found[stage["name"]] = _best(counts, likely.shapes[turn], policy)
+        if likely.is_of_volumes and not batches:
+            named = {plain(one): count for one, count in observed["full"].items()}
+            found[f"{stage['name']}, with names"] = _best(named, likely.named[turn], policy)
     return found
 
 
-def stage_odds(case: Mapping[str, Any], batches: Mapping[str, Sequence[range]]) -> tuple[list[Odds], list[Odds]]:
-    """How likely each shape is at the end of each stage, under `go-map` and under `uniform`.
+def _best(counts: Mapping[str, int], odds: tuple[Odds, Odds], policy: str) -> float:
+    fresh, uniform = odds
+    return max(multinomial(counts, _mixed(uniform, fresh, share)) for share in SHARES[policy])
 
-    Exact if there are few ways through the case, else from a sample.
+
+class Likely(Struct):
+    """How likely each end of each stage is, under `go-map` and under `uniform`.
+
+    Attributes
+    ----------
+    is_of_volumes : whether nothing but volumes is ever tied.
     """
+
+    shapes: list[tuple[Odds, Odds]]
+    named: list[tuple[Odds, Odds]]
+    is_of_volumes: bool = True
+
+
+def stage_odds(case: Mapping[str, Any], batches: Mapping[str, Sequence[range]]) -> Likely:
+    """How likely each end of each stage is: exact if there are few ways through the case, else from a sample."""
     words = Words(case)
 
-    def ends(chooser: Chooser, noise: Mapping[str, Latency] | None = None) -> list[str]:
+    def ends(chooser: Chooser, noise: Mapping[str, Latency] | None = None) -> list[tuple[str, str]]:
         world = Stages(case, chooser, noise)
-        return [canonical(words.shape(turn, world.stage(stage)), batches)
-                for turn, stage in enumerate(case["stages"])]
+        seen = [world.stage(stage) for stage in case["stages"]]
+        return [(canonical(words.shape(turn, one), batches), words.full(turn, one)) for turn, one in enumerate(seen)]
 
     ways = list(islice(_every_way(ends), MOST_WAYS + 1))
+    likely = Likely([({}, {}) for _ in case["stages"]], [({}, {}) for _ in case["stages"]])
     if len(ways) > MOST_WAYS:
-        share = Fraction(1, SAMPLES)
-        drawn = {ties: [ends(Seeded(seed, ties), NOISE) for seed in range(SAMPLES)] for ties in (FRESH, UNIFORM)}
-        ways = [(end, share, Fraction(0)) for end in drawn[FRESH]]
-        ways += [(end, Fraction(0), share) for end in drawn[UNIFORM]]
-    fresh: list[Odds] = [{} for _ in case["stages"]]
-    uniform: list[Odds] = [{} for _ in case["stages"]]
-    for end, *chances in ways:
-        for odds, chance in zip((fresh, uniform), chances, strict=True):
-            for turn, shape in enumerate(end):
-                odds[turn][shape] = odds[turn].get(shape, Fraction(0)) + chance
-    return fresh, uniform
+        likely.is_of_volumes = False
+        share, none = Fraction(1, SAMPLES), Fraction(0)
+        ways = [(ends(Seeded(seed, FRESH), NOISE), (share, none), False) for seed in range(SAMPLES)]
+        ways += [(ends(Seeded(seed, UNIFORM), NOISE), (none, share), False) for seed in range(SAMPLES)]
+    for end, chances, is_of_volumes in ways:
+        likely.is_of_volumes &= is_of_volumes
+        for turn, (shape, full) in enumerate(end):
+            for policy, chance in enumerate(chances):
+                for odds, name in ((likely.shapes[turn][policy], shape), (likely.named[turn][policy], full)):
+                    odds[name] = odds.get(name, Fraction(0)) + chance
+    return likely
 
 
-def _every_way(ends: Callable[[Chooser], list[str]]) -> Iterator[tuple[list[str], Fraction, Fraction]]:
-    """All ways through a case, ties branched, with their probabilities under both policies."""
+Way = tuple[list[tuple[str, str]], tuple[Fraction, Fraction], bool]
+"""How the stages ended, the probabilities under `go-map` and `uniform`, and whether volumes alone were tied."""
+
+
+def _every_way(ends: Callable[[Chooser], list[tuple[str, str]]]) -> Iterator[Way]:
+    """All ways through a case, ties branched."""
     script: list[int] | None = []
     while script is not None:
         chooser = Scripted(script)
         end = ends(chooser)
-        chances = []
-        for ties in (FRESH, UNIFORM):
-            chance = Fraction(1)
-            for point, _, options, weights, taken in chooser.asked:
-                shares = TIE_POLICIES[ties](point, len(options), weights)
-                chance *= Fraction(1, len(options)) if shares is None else Fraction(shares[taken], sum(shares))
-            chances.append(chance)
-        yield end, chances[0], chances[1]
-        taken_so_far = [position for *_, position in chooser.asked]
-        turns = [turn for turn, (_, _, options, _, taken) in enumerate(chooser.asked) if taken + 1 < len(options)]
-        script = [*taken_so_far[: turns[-1]], taken_so_far[turns[-1]] + 1] if turns else None
+        asked = chooser.asked
+        yield end, (_chance(chooser, FRESH), _chance(chooser, UNIFORM)), all(point == "volume" for point, *_ in asked)
+        taken = [position for *_, position in asked]
+        open_turns = [turn for turn, (_, _, options, _, position) in enumerate(asked) if position + 1 < len(options)]
+        script = [*taken[: open_turns[-1]], taken[open_turns[-1]] + 1] if open_turns else None
+
+
+def _chance(chooser: Scripted, ties: str) -> Fraction:
+    chance = Fraction(1)
+    for point, _, options, weights, taken in chooser.asked:
+        shares = TIE_POLICIES[ties](point, len(options), weights)
+        chance *= Fraction(1, len(options)) if shares is None else Fraction(shares[taken], sum(shares))
+    return chance
 
 
 def _mixed(one: Odds, other: Odds, share: Fraction) -> Odds:

@@ -15,7 +15,7 @@ from tests.conformance.cases import gather
 from tests.conformance.recorded_case import Unknown, check, load
 from tests.conformance.recorded_choices import wishes_of_outcome
 from tests.conformance.recorded_compare import Revisions
-from tests.conformance.recorded_frequencies import BETWEEN, FRESH, canonical, multinomial, probabilities
+from tests.conformance.recorded_frequencies import BETWEEN, UNIFORM, canonical, multinomial, probabilities
 from tests.conformance.recorded_repeated import plain, unreached
 from tests.conformance.recorded_single import differences
 
@@ -176,8 +176,14 @@ def test_frequencies_that_do_not_fit_are_rejected() -> None:
     case = a_case("02g-devil-2-fresh-interleaved")
     shapes: dict[str, int] = case["stages"][0]["observed"]["shape"]
     shapes["consul: A B C"], shapes["consul: A B A(pending)"] = 4, 33
-    assert all(chance < 0.001 for chance in probabilities(case, FRESH).values())
-    assert all(chance < 0.001 for chance in probabilities(case, BETWEEN).values())
+    found = probabilities(case, BETWEEN)
+    assert found["StatefulSet created"] < 0.001
+    assert found["StatefulSet created, with names"] > 0.001, "the names were left as they are"
+
+
+def test_uniform_ties_do_not_fit_a_fresh_control_plane() -> None:
+    found = probabilities(a_case("02g-devil-2-fresh-interleaved"), UNIFORM)
+    assert found["StatefulSet created, with names"] < 0.001
 
 
 def test_the_multinomial_test_is_exact() -> None:

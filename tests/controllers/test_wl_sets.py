@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from simulator.api.core import PersistentVolumeClaim, Pod, Taint
-from simulator.api.meta import Key, evolve, with_meta
+from simulator.api.meta import Key, OwnerReference, evolve, with_meta
 from simulator.controllers.statefulset.pods import REVISION_LABEL
 from simulator.controllers.taint_eviction import TaintEviction
-from simulator.flows import Create, Intent, Refused, Retry
+from simulator.flows import Create, Delete, Intent, Refused, Retry, Update
 from simulator.testing.builders import make_claim, make_node, make_set
 from simulator.units import MINUTE, SECOND
 from tests.controllers.cluster_bench import Cluster, running_on
@@ -135,3 +135,84 @@ def test_an_eviction_for_a_taint_is_told_once() -> None:
         cluster.run(MINUTE)
     assert len(cluster.events("TaintManagerEviction")) == 1
     assert isinstance(cluster.pod("web-0"), Pod)
+
+
+@pytest.mark.rule("WL-58")
+@pytest.mark.rule("WL-70")
+def test_a_refused_deletion_for_update_fails_the_sync_and_is_not_subtracted() -> None:
+    bench = Bench(make_set("web", replicas=2))
+    bench.settle()
+    bench.roll("registry.example.com/main:2")
+    bench.interfere = lambda intent: Refused("Forbidden", 403, "no") if isinstance(intent, Delete) else None
+    bench.events.clear()
+    assert bench.sync() == Retry("no")
+    assert bench.sts().status.current_replicas == 2
+    assert bench.events == [
+        ("Warning", "FailedDelete", "Delete Pod web-1 in StatefulSet web failed error: no")]
+
+
+# --- claims and their owners ----------------------------------------------------------------------------------------
+
+BOTH = {"whenDeleted": "Delete", "whenScaled": "Delete"}
+RETAIN = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+
+
+def owned_by(*owners: tuple[str, str, str]) -> tuple[OwnerReference, ...]:
+    """Controller references, each as (kind, name, uid)."""
+    versions = {"StatefulSet": "apps/v1"}
+    return tuple(OwnerReference(api_version=versions.get(kind, "v1"), kind=kind, name=name, uid=uid, controller=True,
+                                block_owner_deletion=True) for kind, name, uid in owners)
+
+
+@pytest.mark.rule("WL-77")
+def test_a_missing_claim_of_a_condemned_pod_is_skipped_in_silence() -> None:
+    bench = Bench(make_set("web", replicas=2, persistentVolumeClaimRetentionPolicy=BOTH))
+    bench.settle()
+    bench.remove(bench.claim("data-web-1"))
+    bench.events.clear()
+    bench.scale(1)
+    bench.sync()
+    assert bench.deleted == ["web-1"] and [reason for _, reason, _ in bench.events] == ["SuccessfulDelete"]
+
+
+@pytest.mark.rule("WL-83")
+def test_a_claim_that_names_an_earlier_pod_is_left_alone_even_beside_a_right_owner() -> None:
+    bench = Bench(make_set("web", replicas=1, persistentVolumeClaimRetentionPolicy=BOTH))
+    bench.settle()
+    owners = owned_by(("StatefulSet", "web", bench.sts().metadata.uid), ("Pod", "web-0", "an earlier one"))
+    bench.put(with_meta(bench.claim("data-web-0"), owner_references=owners))
+    bench.intents.clear()
+    bench.sync()
+    assert bench.claim("data-web-0").metadata.owner_references == owners
+    assert not [intent for intent in bench.intents if isinstance(intent, Update)]
+
+
+@pytest.mark.rule("WL-84")
+@pytest.mark.parametrize(("policy", "warned"), [(RETAIN, False), (BOTH, True)])
+def test_under_retain_nobody_minds_who_controls_the_claim_of_a_pending_pod(
+    policy: dict[str, str], warned: bool,
+) -> None:
+    bench = Bench(make_set("web", replicas=1, persistentVolumeClaimRetentionPolicy=policy))
+    bench.sync()
+    bench.put(with_meta(bench.claim("data-web-0"), owner_references=owned_by(("Backup", "nightly", "b"))))
+    bench.events.clear()
+    bench.sync()
+    assert ("ConflictingController" in [reason for _, reason, _ in bench.events]) == warned
+
+
+@pytest.mark.rule("WL-42")
+def test_only_a_lost_lock_is_tried_again_in_the_same_sync() -> None:
+    bench = Bench(make_set("web", replicas=1))
+    bench.settle()
+    bench.put(with_meta(bench.pod("web-0"), labels={**bench.pod("web-0").metadata.labels,
+                                                    "statefulset.kubernetes.io/pod-name": "x"}))
+    tries = []
+
+    def interfere(intent: Intent) -> Any:
+        if isinstance(intent, Update) and isinstance(intent.obj, Pod):
+            tries.append(intent)
+            return Refused("Forbidden", 403, "no")
+        return None
+
+    bench.interfere = interfere
+    assert bench.sync() == Retry("no") and len(tries) == 1

@@ -55,7 +55,9 @@ def test_a_pod_waits_by_design_if_it_is_gated_or_another_schedulers() -> None:
 # --- sets -----------------------------------------------------------------------------------------------------------
 
 
-def made_set(ready: int, updated: int, replicas: int = 3, observed: int = 1, count: int | None = None, **spec: Any) -> Any:
+def made_set(
+    ready: int, updated: int, replicas: int = 3, observed: int = 1, count: int | None = None, **spec: Any
+) -> Any:
     sts = with_meta(make_set("web", replicas=replicas, **spec), generation=1)
     return with_status(sts, observed_generation=observed, ready_replicas=ready, updated_replicas=updated,
                        replicas=count if count is not None else ready)
@@ -100,7 +102,9 @@ def test_an_immediate_claim_must_be_bound() -> None:
     (pod("Succeeded", node="node1"), False),
     (with_meta(pod(), deletion_timestamp=5), False),
 ])
-def test_a_claim_that_waits_for_its_first_consumer_must_be_bound_once_a_live_pod_uses_it(user: Any, waits: bool) -> None:
+def test_a_claim_that_waits_for_its_first_consumer_must_be_bound_once_a_live_pod_uses_it(
+    user: Any, waits: bool
+) -> None:
     claim = make_claim("data", storage_class="local")
     users = []
     if user is not None:

@@ -30,7 +30,8 @@ def test_a_read_that_finds_something_else_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_reads_and_writes_come_out_the_same_in_a_run_without_a_log(tmp_path: Path) -> None:
-    scenario = load(tmp_path, {"nodes": {"count": 1}, "timeline": [{"apply": WITH_DISK}, WRITE, read("42"), read("43")]})
+    timeline = [{"apply": WITH_DISK}, WRITE, read("42"), read("43")]
+    scenario = load(tmp_path, {"nodes": {"count": 1}, "timeline": timeline})
     assert run(scenario, keep_log=False).failures == run(scenario).failures != ()
 
 

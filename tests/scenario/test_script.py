@@ -19,7 +19,8 @@ def test_entries_are_carried_out_in_order_each_not_before_its_time(tmp_path: Pat
 
 
 def test_entries_without_time_follow_one_another_at_once(tmp_path: Path) -> None:
-    result = play(tmp_path, {"at": "1s", "fail": "node1"}, {"fail": "node2"}, {"recover": "node1"}, {"recover": "node2"})
+    result = play(
+        tmp_path, {"at": "1s", "fail": "node1"}, {"fail": "node2"}, {"recover": "node1"}, {"recover": "node2"})
     assert [at for _, at in when_done(result)] == ["1s"] * 4
 
 

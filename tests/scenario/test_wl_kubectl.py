@@ -220,3 +220,13 @@ def test_scaling_down_ignores_budgets() -> None:
     do(cluster, Scale(Key("StatefulSet", "default", "web"), 0))
     cluster.run(2 * MINUTE)
     assert not cluster.world.store.list(Pod) and cluster.get(StatefulSet, "web").status.replicas == 0
+
+
+@pytest.mark.rule("WL-139")
+def test_a_drain_looks_every_second_whether_its_pods_are_gone() -> None:
+    cluster = cluster_with(make_node("n1"), owned("a"))
+    begun = cluster.now
+    do(cluster, Drain(N1))
+    took = cluster.run_until(lambda: outcome(cluster) is not None)
+    gone = cluster.first_time(lambda key, obj: key.name == "a" and obj is None) - begun
+    assert gone <= took <= gone + SECOND

@@ -137,6 +137,7 @@ def test_pods_of_a_deleted_node_stop_counting_and_count_again_when_it_comes_back
     assert_sums(cache)
 
 
+@pytest.mark.rule("SC-61")
 def test_changed_pods_and_nodes_leave_right_sums() -> None:
     cache = SchedulerCache()
     cache.set_node(make_node("node-1", cpu="4"))

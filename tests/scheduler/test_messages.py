@@ -76,6 +76,7 @@ def test_m1_three_nodes_full_of_equals() -> None:
 
 
 @pytest.mark.rule("SC-119")
+@pytest.mark.rule("SC-121")
 @pytest.mark.rule("M-2")
 def test_m2_a_request_beyond_every_node() -> None:
     assert message(make_pod("p", cpu="9"), snapshot_of(*nodes(*"abc"))) == (

@@ -485,6 +485,26 @@ def test_what_becomes_of_the_nominated_node() -> None:
     assert nominated_before(bench, cpu="1", priority=1) == "b", "preemption succeeded elsewhere"
 
 
+@pytest.mark.rule("SC-107")
+@pytest.mark.rule("SC-15")
+@pytest.mark.parametrize("fate", ["bound", "finished", "gone"])
+def test_a_pod_that_needs_no_node_any_more_is_told_about_and_not_put_back(fate: str) -> None:
+    cluster = [make_node(name, cpu="1") for name in "ab"]
+    victims = [make_pod(f"v-{name}", cpu="1", nodeName=name) for name in "ab"]
+    bench, run = attempt(*cluster, *victims, cpu="1", priority=1)
+    assert run.intent.point == "preemption"
+    stored: Any = bench.store.find(POD_KEY)
+    if fate == "bound":
+        bench.put(on(stored, "a"))
+    elif fate == "finished":
+        bench.put(evolve(stored, status=evolve(stored.status, phase="Failed")))
+    else:
+        bench.remove(stored)
+    run.answer(run.intent.options[0])
+    assert bench.memory.queue.find(POD_KEY) is None and not bench.memory.queue.in_flight
+    assert [event.reason for event in bench.events] == ["FailedScheduling"]
+
+
 @pytest.mark.rule("SC-130")
 def test_the_transition_time_changes_only_with_the_status() -> None:
     first = Condition(type="PodScheduled", status="False", reason="Unschedulable", message="one")
@@ -563,6 +583,20 @@ def test_beyond_a_hundred_nodes_it_is_a_choice_where_the_dry_run_starts() -> Non
     assert [key.name for key in tie.options] == [f"n{(50 + turn) % 103:03}" for turn in range(100)]
     run = cluster(100)
     assert run.intent.point == "preemption" and len(run.intent.options) == 100
+
+
+@pytest.mark.rule("SC-112")
+def test_the_gate_is_open_if_the_last_victim_went_before_its_turn() -> None:
+    victims = [make_pod(name, cpu="1", nodeName="a") for name in ("v1", "v2")]
+    bench, run = attempt(make_node("a", cpu="2"), *victims, cpu="2", priority=1)
+    finish(bench, run)
+    eviction = bench.run_spawned()
+    finish(bench, eviction)
+    first, = {"v1", "v2"} - {eviction.intent.key.name}
+    assert bench.memory.queue.preempting == {"uid-web-0": None}
+    bench.remove(make_pod(first))
+    eviction.answer(None)
+    assert bench.memory.queue.preempting == {}
 
 
 @pytest.mark.rule("SC-114")

@@ -59,7 +59,7 @@ def node_defaults(node: Node, now: Micros = 0, label: bool = True) -> tuple[Node
 
 
 def not_ready_yet(node: Node) -> Node:
-    """A node that a client creates is closed until a controller has seen its conditions (plug-in TaintNodesByCondition)."""
+    """A node that a client creates is closed until its conditions have been seen (plug-in TaintNodesByCondition)."""
     taint = Taint(key="node.kubernetes.io/not-ready", effect="NoSchedule")
     if any((other.key, other.effect) == (taint.key, taint.effect) for other in node.spec.taints):
         return node

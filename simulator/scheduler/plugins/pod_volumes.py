@@ -144,7 +144,7 @@ class PodVolumes(Struct, frozen=True):
     def plan(self, node: Node, chosen: Chosen = NOTHING_CHOSEN) -> VolumePlan:
         """Bound claims first, then those that may take a volume, then those to be provisioned."""
         labels = node.metadata.labels
-        bound_problem = self.bound_problem(labels)
+        bound_problem = self.bound_problem(labels)  # VB-131: whatever it is, the unbound claims are looked at too
         for claim in self.selected:
             if claim.metadata.annotations[SELECTED_NODE] != node.metadata.name:
                 return VolumePlan(reasons=_reasons(bound_problem, NO_VOLUME))
@@ -166,7 +166,7 @@ class PodVolumes(Struct, frozen=True):
             if volume is not None and candidates.reserved and not affinity_matches(volume, labels):
                 volume = None  # VB-37
             if volume is None:
-                to_provision.append(claim)
+                to_provision.append(claim)  # VB-134, VB-137: its siblings keep what they have been given
             else:
                 taken.append(volume.metadata.name)
                 static.append((claim, volume))
@@ -201,7 +201,7 @@ class PodVolumes(Struct, frozen=True):
             if supply.capacities is None:
                 provisions.append(Provision(claim))
                 continue
-            capacity = _sufficient(supply.capacities, claim, labels)
+            capacity = _sufficient(supply.capacities, claim, labels)  # VB-139: for claims with a selected node too
             if capacity is None:
                 return NO_SPACE, "", []
             provisions.append(Provision(claim, capacity))

@@ -72,6 +72,8 @@ _FREQUENT: Final[dict[tuple[str, ...], Status]] = {
 class VolumeBinding(ScoreDefaults, FilterDefaults, Struct, frozen=True):
     """Refuses nodes that cannot serve the pod's claims; chooses volumes where the class waits for the first consumer.
 
+    All other claims it leaves to the volume controller, which also completes every binding (VB-122).
+
     Attributes
     ----------
     scores_capacity : gate StorageCapacityScoring, off in 1.36 (VB-140, VB-141).

@@ -46,7 +46,7 @@ class Restrictions(Struct, frozen=True):
 
 
 class VolumeRestrictions(FilterDefaults):
-    """Refuses all nodes while a ReadWriteOncePod claim of the pod is in use, and nodes where a disk of it is."""
+    """Refuses all nodes while an exclusive claim of the pod is in use, and nodes where a disk of it is (VB-163)."""
 
     __slots__ = ()
     name = NAME
@@ -63,7 +63,7 @@ class VolumeRestrictions(FilterDefaults):
                 return PreFilterResult(
                     unresolvable(NAME, f'persistentvolumeclaim "{source.claim_name}" not found')
                 )
-            if READ_WRITE_ONCE_POD in claim.spec.access_modes:
+            if READ_WRITE_ONCE_POD in claim.spec.access_modes:  # VB-164: no other mode is looked at
                 exclusive.add(source.claim_name)
         disks = tuple(volume for volume in pod.spec.volumes if _is_restricted(volume))
         in_use = len(_claims_in_use(exclusive, pod.metadata.namespace, snapshot)) if exclusive else 0
