@@ -36,7 +36,7 @@ def control_plane(
     """
     return (
         StatefulSetController(),
-        VolumeBinder(),
+        VolumeBinder(choose_resync_order=True),  # ND-6
         ExternalProvisioner(drivers),
         ExpandController(),
         ProtectionController(),

@@ -7,15 +7,13 @@ settings that are compared share their random numbers. Nothing outside this modu
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from hashlib import blake2b
 from typing import Final, Protocol
-from zlib import crc32
 
 from simulator.api.meta import Key
 from simulator.errors import ReplayDiverged
 from simulator.latency import Latency
 from simulator.units import Micros
-
-_MASK: Final = (1 << 64) - 1
 
 TiePolicy = Callable[[str, int, Sequence[int] | None], Sequence[int] | None]
 """From a point, the number of options and Kubernetes' own weights (or None) to the weights drawn with; None: equal."""
@@ -52,14 +50,6 @@ class Chooser(Protocol):
         """How long it takes this time."""
 
 
-def _mix(x: int) -> int:
-    """One round of SplitMix64: every bit of the input changes half of the output."""
-    x = (x + 0x9E3779B97F4A7C15) & _MASK
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-    return x ^ (x >> 31)
-
-
 class Seeded:
     """Draws from a counter-based hash of a seed (see the module's docstring)."""
 
@@ -67,15 +57,14 @@ class Seeded:
         self.seed = seed
         self.ties = ties
         self._policy = TIE_POLICIES[ties]
-        self._root = _mix(seed & _MASK)
         self._asked: dict[tuple[str, Key | None], int] = {}
 
     def _draw(self, point: str, about: Key | None) -> int:
         asked = self._asked.get((point, about), 0)
         self._asked[point, about] = asked + 1
-        name = f"{point}|{about[0]}/{about[1]}/{about[2]}" if about is not None else point
-        encoded = name.encode()
-        return _mix(_mix(self._root ^ crc32(encoded) ^ (crc32(encoded, 0x5EED) << 32)) + asked)
+        subject = f"{about[0]}/{about[1]}/{about[2]}" if about is not None else ""
+        name = f"{self.seed}|{point}|{subject}|{asked}"
+        return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
 
     def choose(self, point: str, about: Key, options: Sequence[Key], weights: Sequence[int] | None = None) -> Key:
         """Draw one option with the tie policy's weights; equal ones cost O(1)."""

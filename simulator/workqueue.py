@@ -9,6 +9,9 @@ from simulator.units import MILLISECOND, SECOND, Micros
 
 BASE_DELAY: Final[Micros] = 5 * MILLISECOND
 MAX_DELAY: Final[Micros] = 1000 * SECOND
+REFILL: Final[Micros] = 100 * MILLISECOND
+"""How often the bucket that all keys share lets one more retry pass; 100 fit into it (WL-31)."""
+_BURST: Final = 100
 
 
 class WorkQueue:
@@ -20,9 +23,10 @@ class WorkQueue:
     active : keys that are being worked on.
     dirty : active keys that were added meanwhile; they become ready when their work is done.
     waiting : keys that become ready at a later time, and when.
+    bucket : when the retries let through so far would have passed one after the other.
     """
 
-    __slots__ = ("active", "dirty", "failures", "ready", "waiting", "workers")
+    __slots__ = ("active", "bucket", "dirty", "failures", "ready", "waiting", "workers")
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -31,6 +35,7 @@ class WorkQueue:
         self.dirty: dict[Key, None] = {}
         self.waiting: dict[Key, Micros] = {}
         self.failures: dict[Key, int] = {}
+        self.bucket: Micros = -_BURST * REFILL
 
     def add(self, key: Key) -> bool:
         """Make a key ready.
@@ -83,8 +88,9 @@ class WorkQueue:
         """Success: the key's back-off starts anew."""
         self.failures.pop(key, None)
 
-    def back_off(self, key: Key) -> Micros:
-        """Failure: how long the key has to wait, 5 ms · 2**n up to 1000 s (VB-26, WL-31)."""
+    def back_off(self, key: Key, now: Micros = 0) -> Micros:
+        """Failure: how long the key has to wait, 5 ms · 2**n up to 1000 s, or for the bucket (VB-26, WL-31)."""
         failures = self.failures.get(key, 0)
         self.failures[key] = failures + 1
-        return min(BASE_DELAY << min(failures, 30), MAX_DELAY)
+        self.bucket = max(self.bucket, now - _BURST * REFILL) + REFILL
+        return max(min(BASE_DELAY << min(failures, 30), MAX_DELAY), self.bucket - now)

@@ -1,7 +1,7 @@
 """The command line: arguments in, one public call, exit code out. No logic.
 
 Exit codes: 0 answered, or converges; 1 an expectation failed; 2 bad input; 3 stuck; 4 no verdict; 5 may get stuck;
-130 interrupted.
+70 a defect of bindsim; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from simulator.errors import SimulatorError
+from simulator.errors import InvariantViolated, SimulatorError
 
-CONVERGED, FAILED, BAD_INPUT, STUCK, NO_VERDICT, MAY_GET_STUCK, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+CONVERGED, FAILED, BAD_INPUT, STUCK, NO_VERDICT, MAY_GET_STUCK, DEFECT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = import_module(f"simulator.cli.{arguments.command}").main(arguments)
         sys.stdout.flush()
         return code
+    except InvariantViolated as defect:
+        sys.stdout.flush()
+        print(f"internal error: {defect}\nThis is a defect of bindsim, not of your input. Please report it.", file=sys.stderr)
+        return DEFECT
     except SimulatorError as problem:
         sys.stdout.flush()
         print("\n".join(f"error: {line}" for line in str(problem).splitlines()), file=sys.stderr)

@@ -74,6 +74,7 @@ class World:
         self.log = log if log is not None else Log()
         self.store = Store(self._changed)
         self.api = ApiServer(self.store)
+        self._is_watched = True
         self.enabled: list[Enabled] = []
         self.in_flight = 0
         self.last_change: Micros = 0
@@ -87,19 +88,22 @@ class World:
     # --- what drivers and scenarios call ----------------------------------------------------------------------------
 
     def load(self, objects: Iterable[Object]) -> list[Refused]:
-        """Put the initial objects in place, one after another; components see them as they see any change.
+        """Put the initial objects in place, one after another, before anybody looks.
 
         Returns
         -------
         What the API server refused.
         """
         self._cause = ("kubectl", "load", "")
+        self._is_watched = False
         answers = [self.api.load(obj, self.now) for obj in objects]
+        self._is_watched = True
         return [answer for answer in answers if isinstance(answer, Refused)]
 
     def begin(self) -> None:
-        """Start all periodic timers."""
+        """Fill all caches with what is there, and start all periodic timers."""
         for runtime in self.runtimes.values():
+            self._list(runtime)
             for periodic in runtime.component.periodics:
                 self.enabled.append(Enabled(Tick(runtime, periodic), delay=periodic.first))
 
@@ -121,9 +125,7 @@ class World:
             runtime.memory = runtime.component.new_memory()
         runtime.cache.forget()  # a new list shows what is stored now; what is still on its way is not delivered again
         runtime.queues = {name: WorkQueue(workers) for name, workers in runtime.component.queues.items()}
-        for obj in [obj for kind in self.store.kinds() for obj in self.store.of_kind(kind).values()]:
-            if obj.KIND in runtime.component.watches:
-                self._observe(runtime, Change(obj.key, None, obj))
+        self._list(runtime)
 
     def take(self, step: Step) -> None:
         """Carry out one step: the only way anything changes."""
@@ -156,6 +158,8 @@ class World:
         self.last_change = self.now
         for watcher in self.watchers:
             watcher(change)
+        if not self._is_watched:
+            return
         kind = change.key.kind
         interested = self._interested.get(kind)
         if interested is None:
@@ -166,6 +170,13 @@ class World:
                 runtime.cache.delay(change)
             self.in_flight += 1
             self.enabled.append(Enabled(Deliver(change, interested), "watch", about=change.key))
+
+    def _list(self, runtime: Runtime) -> None:
+        """A component's first look: it sees every object as just created, kind by kind, oldest first."""
+        for kind in self.store.kinds():
+            if kind in runtime.component.watches:
+                for key, obj in list(self.store.of_kind(kind).items()):
+                    self._observe(runtime, Change(key, None, obj))
 
     def _observe(self, runtime: Runtime, change: Change) -> None:
         for told in runtime.component.observe(change, runtime.view):
@@ -285,7 +296,7 @@ class World:
         work = runtime.queues[queue]
         again = work.done(key)
         if isinstance(outcome, Retry):
-            self._enqueue(runtime, Enqueue(queue, key, work.back_off(key)))
+            self._enqueue(runtime, Enqueue(queue, key, work.back_off(key, self.now)))
         else:
             work.forget(key)
             if outcome.requeue_after is not None:

@@ -246,7 +246,7 @@ def watcher(name: str = "toy") -> Toy:
 
 def test_a_change_reaches_every_watcher_after_the_latency_of_the_watch_and_the_cache_shows_it_then() -> None:
     run = Run(watcher(), watcher("other"), Toy(idle, name="blind"))
-    assert run.world.load([make_node("node1")]) == []
+    run.world.api.handle(Create(make_node("node1")), 0)
     view = run.world.runtimes["toy"].view
     assert view.list(Node) == [] and run.world.in_flight == 1
     run.to_the_end()
@@ -260,6 +260,14 @@ def test_a_component_that_watches_a_kind_not_sees_the_store_as_it_is() -> None:
     assert [node.name for node in run.world.runtimes["blind"].view.list(Node)] == ["node1"]
 
 
+def test_initial_objects_are_seen_from_the_start_and_nothing_of_them_is_under_way() -> None:
+    run = Run(watcher(), Toy(idle, name="blind"))
+    assert run.world.load([make_node("node1")]) == []
+    assert run.world.in_flight == 0 and not run.world.enabled
+    run.world.begin()
+    assert run.diary() == [(0, (1, True))] and run.diary("blind") == []
+
+
 def test_what_the_api_server_refuses_of_the_initial_objects_is_given_back() -> None:
     (refusal,) = Run(Toy(idle)).world.load([make_node("node1"), make_node("node1")])
     assert refusal.reason == "AlreadyExists"
@@ -267,7 +275,7 @@ def test_what_the_api_server_refuses_of_the_initial_objects_is_given_back() -> N
 
 def test_changes_delivered_out_of_order_are_a_defect() -> None:
     run = Run(watcher())
-    run.world.load([make_node("node1")])
+    run.world.api.handle(Create(make_node("node1")), 0)
     run.world.api.handle(Patch(NODE, labelled, ("a", "1")), 0)
     _, second = run.world.enabled
     with pytest.raises(InvariantViolated, match="before an earlier one"):

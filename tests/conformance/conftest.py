@@ -17,6 +17,7 @@ COUNTED = {"passed": "passed", "xfailed": "known deviation"}
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cases", metavar="DIR", default=None,
                      help="run every conformance case under DIR (.yaml and .json) instead of the repository's own")
+    parser.addoption("--write-agreement", action="store_true", help="write docs/agreement.md from this run")
 
 
 def folders(config: pytest.Config) -> list[Path]:
@@ -51,7 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.user_properties.append((FAMILY, family))
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def _counts(terminalreporter: Any) -> dict[str, Counter[str]]:
+    """The outcomes by family."""
     counts: dict[str, Counter[str]] = {}
     for outcome, reports in terminalreporter.stats.items():
         for report in reports:
@@ -60,6 +62,38 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             family = next((str(value) for name, value in report.user_properties if name == FAMILY), None)
             if family is not None and (report.when == "call" or outcome in ("error", "failed")):
                 counts.setdefault(family, Counter())[COUNTED.get(outcome, "failed")] += 1
+    return counts
+
+
+def _all_cases(config: pytest.Config) -> int:
+    """How many cases the repository has; 0 if others are asked for."""
+    from tests.conformance.cases import gather
+
+    return len(gather(folders(config))) if config.getoption("--cases", default=None) is None else 0
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the page of agreement, or fail the run if it was a whole one and the page says something else."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    counts = _counts(reporter)
+    if not counts or sum(row.total() for row in counts.values()) != _all_cases(session.config):
+        return
+    from tests.conformance.agreement import PAGE, page
+
+    text = page(counts)
+    if session.config.getoption("--write-agreement"):
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(text, encoding="utf-8")
+    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+        reporter.write_line("docs/agreement.md is not current: run pytest tests/conformance --write-agreement", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    counts = _counts(terminalreporter)
     if not counts:
         return
     terminalreporter.write_sep("=", "conformance")

@@ -48,7 +48,7 @@ def test_a_watch_keeps_its_order_whatever_it_costs(seed: int) -> None:
 def test_two_components_may_see_the_same_change_at_different_times() -> None:
     watchers = [Toy(idle, name=name, watches=["Node"], observe=seen) for name in ("first", "second")]
     run = Run(*watchers, latencies={"watch": uniform(0, SECOND)})
-    run.world.load([make_node("node1")])
+    run.world.api.handle(Create(make_node("node1")), 0)
     run.to_the_end()
     assert run.diary("first") != run.diary("second")
 

@@ -222,17 +222,14 @@ def test_a_time_out_of_zero_fails_at_once() -> None:
 # --- what wakes a pod -----------------------------------------------------------------------------------------------
 
 OTHER = make_claim("other", storage_class="wait")
-CONDITIONS = [{"type": "Ready", "status": "True", "reason": "KubeletReady"}, {"type": "Odd", "status": "False"}]
 WAKERS: list[tuple[str, dict[str, Any], bool]] = [
     ("a pod goes", {"delete": "Pod/q"}, False),
     ("a volume goes at last", {"patch": "PersistentVolume/going", "to": {"metadata": {"finalizers": None}}}, False),
     ("a claim goes", {"delete": "PersistentVolumeClaim/other"}, False),
-    ("more room", {"patch": "Node/n1", "to": {"status": {"allocatable": {"cpu": "9"}}}}, False),
     ("a driver",
      apply({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": CSI}, "spec": {}}), False),
     ("another claim", apply(make_claim("new", storage_class="wait")), False),
     ("a class changes", {"patch": "StorageClass/wait", "to": {"metadata": {"labels": {"a": "b"}}}}, False),
-    ("a condition", {"patch": "Node/n1", "to": {"status": {"conditions": CONDITIONS}}}, False),
     ("a taint, though not registered: SC-27", {"taint": "Node/n1", "taints": ["a=b:PreferNoSchedule"]}, True),
     ("a volume comes", apply(local("v9", "n1", "now")), True),
     ("a volume changes", {"patch": "PersistentVolume/far", "to": {"metadata": {"labels": {"a": "b"}}}}, True),
