@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from simulator.api.meta import Key
+from simulator.cluster.faults import Calls
 from simulator.cluster.world import World
 from simulator.controllers.kubelet import Behave, Behaviour, ReadData, StartNode, StopNode, WriteData
 from simulator.flows import Note
@@ -48,6 +49,12 @@ def _never_ready(world: World, fault: NeverReady, entry: int) -> str | None:
     return None
 
 
+def _fail_call(world: World, fault: Calls, entry: int) -> str | None:
+    world.faults.calls.append(fault)
+    words = " ".join(word for word in ("fail call", fault.component, fault.verb) if word)
+    return _note(world, entry, words, Key(fault.kind or "Any", fault.namespace, fault.name))
+
+
 def _data(world: World, fault: Data, entry: int) -> str | None:
     what = fault.what
     if isinstance(what, Write):
@@ -77,6 +84,7 @@ FAULTS: Final[Mapping[type[Fault], Callable[[World, Any, int], str | None]]] = {
     FailNode: _fail_node,
     Restart: _restart,
     NeverReady: _never_ready,
+    Calls: _fail_call,
     Data: _data,
 }
 """What to do for each kind of fault; each answers with what went wrong, or None."""

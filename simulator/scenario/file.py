@@ -77,6 +77,20 @@ class Read(Part, frozen=True):
     expect: Annotated[str | UnsetType | None, Meta(description="null: nothing must be there")] = UNSET
 
 
+class FailCall(Part, frozen=True):
+    """API calls that go wrong: they fail, or they are carried out and the answer is lost; what is empty means any."""
+
+    component: Annotated[str, Meta(description="who calls, such as scheduler")] = ""
+    verb: Literal["", "create", "update", "update-status", "patch", "delete", "bind", "evict"] = ""
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    times: Annotated[int, Meta(ge=1, description="how many of these calls, the first ones")] = 1
+    answer: Annotated[
+        Literal["failed", "lost", "maybe"], Meta(description="maybe: the chooser says call by call")
+    ] = "failed"
+
+
 class TimelineEntry(Part, frozen=True):
     """One thing that is done: when, and exactly one action."""
 
@@ -100,6 +114,7 @@ class TimelineEntry(Part, frozen=True):
     never_ready: Annotated[
         tuple[str, ...], Meta(description="pods (NAMESPACE/NAME or NAME) that run, but do not get ready")
     ] = ()
+    fail_call: FailCall | None = None
     write: Write | None = None
     read: Read | None = None
     sleep: str = ""
@@ -120,7 +135,7 @@ class TimelineEntry(Part, frozen=True):
 
 ACTIONS = (
     "apply", "create", "delete", "scale", "patch", "cordon", "uncordon", "taint", "drain", "evict", "fail", "recover",
-    "restart", "never_ready", "write", "read", "sleep",
+    "restart", "never_ready", "fail_call", "write", "read", "sleep",
 )
 """Fields of `TimelineEntry` that are actions."""
 

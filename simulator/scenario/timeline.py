@@ -12,10 +12,11 @@ from simulator.api.core import Taint
 from simulator.api.kinds import find_kind
 from simulator.api.meta import Key, decode, evolve
 from simulator.assembly import control_plane
+from simulator.cluster.faults import FAILED, LOST, NONE, Calls
 from simulator.errors import ScenarioError
 from simulator.manifests.origin import Origin, line_of
 from simulator.scenario.conditions import Condition, parse_condition
-from simulator.scenario.file import ACTIONS, Read, TimelineEntry, Write
+from simulator.scenario.file import ACTIONS, FailCall, Read, TimelineEntry, Write
 from simulator.scenario.generators import parse_taint
 from simulator.scenario.initial import Initial, from_plain, from_sources, together
 from simulator.scenario.kubectl import Action, Apply, Cordon, Drain, EvictPod, PatchObject, Remove, Scale, TaintNode
@@ -48,7 +49,7 @@ class Data(Struct, frozen=True):
     what: Write | Read
 
 
-Fault = FailNode | Restart | NeverReady | Data
+Fault = FailNode | Restart | NeverReady | Calls | Data
 
 
 class Entry(Struct, frozen=True):
@@ -106,7 +107,7 @@ def _parse_entry(number: int, entry: TimelineEntry, path: Path) -> Entry:
             return evolve(bare, actions=actions, given=given)
         case "sleep":
             return evolve(bare, pause=parse_duration(entry.sleep))
-        case "fail" | "recover" | "restart" | "never_ready" | "write" | "read":
+        case "fail" | "recover" | "restart" | "never_ready" | "fail_call" | "write" | "read":
             return evolve(bare, faults=(_fault(named[0], entry),))
         case _:
             return evolve(bare, actions=_actions(named[0], entry))
@@ -150,16 +151,33 @@ def _fault(name: str, entry: TimelineEntry) -> Fault:
         case "fail" | "recover":
             return FailNode(_node(target).name, name == "fail")
         case "restart":
-            names = [component.name for component in control_plane()]
-            if target not in names:
-                raise ValueError(f'"{target}" is not a component; there is {", ".join(names)}')
+            _check_component(target)
             return Restart(target)
+        case "fail_call":
+            return _fail_call(target)
         case "never_ready":
             return NeverReady(tuple(_key(pod, entry.namespace, "Pod") for pod in target))
         case _:
             if name == "write":
                 _check_size(target.size)
             return Data(_key(target.pod, entry.namespace, "Pod"), target)
+
+
+def _fail_call(written: FailCall) -> Calls:
+    if written.component:
+        _check_component(written.component)
+    kind = find_kind(written.kind) if written.kind else None
+    if written.kind and kind is None:
+        raise ValueError(f'"{written.kind}" is not a kind that is simulated')
+    fate = {"failed": FAILED, "lost": LOST, "maybe": NONE}[written.answer]
+    name = kind.KIND if kind is not None else ""
+    return Calls(written.component, written.verb, name, written.namespace, written.name, written.times, fate)
+
+
+def _check_component(name: str) -> None:
+    names = [component.name for component in control_plane()]
+    if name not in names:
+        raise ValueError(f'"{name}" is not a component; there is {", ".join(names)}')
 
 
 def _check_size(written: str) -> None:

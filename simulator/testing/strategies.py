@@ -1,7 +1,7 @@
-"""Hypothesis strategies for small clusters: a few machines with local volumes, one or two sets, and what is done to them.
+"""Hypothesis strategies for small clusters: a few machines with local volumes, one or two sets, and actions.
 
-A drawn `SmallCluster` prints as what it takes to build it, defaults left out, and shrinks towards one machine, one volume,
-one set of one pod and nothing done; `SmallCluster.scenario` makes it something to run.
+A drawn `SmallCluster` prints as what it takes to build it, defaults left out, and shrinks towards one machine, one
+volume, one set of one pod and nothing done; `SmallCluster.scenario` makes it something to run.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ class SmallSet(_Small, frozen=True):
 class SmallStep(_Small, frozen=True):
     """Something done `after` so many milliseconds: an action of a timeline, and what it is done to.
 
-    `replicas` is for "scale", `cascade` and `force` for "delete"; "apply" takes the name of one of the cluster's sets, and
-    "update" that of one whose pods get another image.
+    `replicas` is for "scale", `cascade` and `force` for "delete"; "apply" takes the name of one of the cluster's sets,
+    and "update" that of one whose pods get another image.
     """
 
     action: str
@@ -261,11 +261,12 @@ def small_steps(draw: st.DrawFn, nodes: int, sets: tuple[SmallSet, ...], volumes
     owner = draw(st.sampled_from(sets))
     ordinal = draw(st.integers(0, max(0, owner.replicas - 1)))
     node = f"{_NODE}/node{draw(st.integers(1, nodes))}"
-    kinds = ("scale", "pod", "claim", "cordon", "uncordon", "set", "fail", "recover", "apply", "update", "drain", "node",
-             "restart")
+    kinds = ("scale", "pod", "claim", "set", "apply", "update", "cordon", "uncordon", "drain", "fail", "recover",
+             "node", "restart")
     match draw(st.sampled_from(kinds + (("volume",) if volumes else ()))):
         case "scale":
-            return SmallStep(action="scale", target=f"{_SET}/{owner.name}", after=after, replicas=draw(st.integers(0, 3)))
+            replicas = draw(st.integers(0, 3))
+            return SmallStep(action="scale", target=f"{_SET}/{owner.name}", after=after, replicas=replicas)
         case "pod":
             force = draw(st.booleans())
             return SmallStep(action="delete", target=f"{_POD}/{owner.name}-{ordinal}", after=after, force=force)
@@ -308,11 +309,12 @@ def small_clusters(
     )
     steps = draw(st.lists(small_steps(len(nodes), sets, volumes if odd else ()), max_size=max_steps))
     modes = (IMMEDIATE, WAIT_FOR_FIRST_CONSUMER, "") if odd else (IMMEDIATE, WAIT_FOR_FIRST_CONSUMER)
+    provisioners = (NO_PROVISIONER, NO_PROVISIONER, PROVISIONER) if provisioned else (NO_PROVISIONER,)
     return SmallCluster(
         nodes=nodes,
         sets=sets,
         binding=draw(st.sampled_from(modes)),
-        provisioner=draw(st.sampled_from((NO_PROVISIONER, NO_PROVISIONER, PROVISIONER))) if provisioned else NO_PROVISIONER,
+        provisioner=draw(st.sampled_from(provisioners)),
         round_robin=draw(st.booleans()),
         steps=tuple(steps),
         lag=draw(st.sampled_from((0, 0, 30, 300))) if odd else 0,

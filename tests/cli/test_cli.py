@@ -86,7 +86,8 @@ def ask(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 
 def process(arguments: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], env=ENVIRONMENT, text=True, capture_output=True, check=False, **options)
+    return subprocess.run(
+        [*COMMAND, *arguments], env=ENVIRONMENT, text=True, capture_output=True, check=False, **options)
 
 
 def write(name: str, text: str) -> str:
@@ -148,13 +149,15 @@ def test_test_gives_0_where_all_passes_and_1_where_one_fails(ask: Ask) -> None:
 BAD_FILES: dict[str, tuple[str, str]] = {
     "bad YAML": ("a: [1, 2\n", "not YAML"),
     "a tab for indentation": ("a:\n\tb: 1\n", "not YAML"),
-    "a wrong type": (NODE + "spec: {unschedulable: sometimes}\n", r'spec.unschedulable: must be true or false, not "sometimes"'),
+    "a wrong type": (
+        NODE + "spec: {unschedulable: sometimes}\n", 'spec.unschedulable: must be true or false, not "sometimes"'),
     "an unknown field": (NODE + "spec: {unscheduleable: true}\n", 'Did you mean "unschedulable"?'),
     "an unknown version": (SET.replace("apps/v1", "apps/v1beta1"), "Write apiVersion: apps/v1"),
     "an unknown kind": (NODE.replace("kind: Node", "kind: Nodde"), "Did you mean Node"),
     "a bad quantity": (VOLUME.replace("10Gi", "10GiB") + AFFINITY, '"10GiB" is not a quantity'),
     "the same object twice": (NODE + "---\n" + NODE, 'Node "n1" is given twice; it stands at bad.yaml:1 too'),
-    "a selector that does not match": (SET.replace("{labels: {app: web}}", "{labels: {app: db}}"), "`selector` does not match"),
+    "a selector that does not match": (
+        SET.replace("{labels: {app: web}}", "{labels: {app: db}}"), "`selector` does not match template `labels`"),
     "a local volume without affinity": (VOLUME, "Local volume requires node affinity"),
     "negative replicas": (SET.replace("replicas: 1", "replicas: -1"), "must be greater than or equal to 0"),
     "no object": ("# nothing here\n---\n", "no object in it"),
@@ -170,10 +173,13 @@ BAD_FILES: dict[str, tuple[str, str]] = {
     "no action": (SCENARIO.replace(", cordon: Node/node1", ""), "no action"),
     "an unknown parameter": (SCENARIO.replace("${count}", "${cout}"), '"${cout}" is not a parameter of this scenario'),
     "a bad time": (SCENARIO.replace("at: 1s", "at: soon"), '"soon" is not a duration'),
-    "a bad condition": (SCENARIO.replace("at: 1s", "when: Node/node1 is happy"), '"happy" in "Node/node1 is happy" is not a state'),
+    "a bad condition": (
+        SCENARIO.replace("at: 1s", "when: Node/node1 is happy"), '"happy" in "Node/node1 is happy" is not a state'),
     "a kind that is not": (SCENARIO.replace("Node/node1", "Nod/node1"), '"Nod"'),
-    "a manifest that is not there": (SCENARIO.replace("  timeline:", "  manifests: [none.yaml]\n  timeline:"), '"none.yaml" does not exist'),
-    "a latency of nothing": (SCENARIO.replace("  timeline:", "  latency: {wach: 1s}\n  timeline:"), 'Did you mean "watch"?'),
+    "a manifest that is not there": (
+        SCENARIO.replace("  timeline:", "  manifests: [none.yaml]\n  timeline:"), '"none.yaml" does not exist'),
+    "a latency of nothing": (
+        SCENARIO.replace("  timeline:", "  latency: {wach: 1s}\n  timeline:"), 'Did you mean "watch"?'),
     "a scenario of another version": (SCENARIO.replace("bindsim/v1", "bindsim/v9"), "apiVersion: bindsim/v1"),
     "a scenario of a mistyped kind": (SCENARIO.replace("kind: Scenario", "kind: Scenaro"), "kind: Scenario"),
 }
@@ -198,7 +204,7 @@ BAD_ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "an unknown parameter": (["run", "scenario.yaml", "--set", "cout=1"], '"cout" is not a parameter'),
     "a parameter without value": (["run", "scenario.yaml", "--set", "count"], "write KEY=VALUE"),
     "a parameter of another type": (["run", "scenario.yaml", "--set", "count=many"], "the parameter is a number"),
-    "a log that cannot be written": (["run", "good.yaml", "--log", "none/run.jsonl"], "Name a file that can be written"),
+    "a log that cannot be written": (["run", "good.yaml", "--log", "no/run.jsonl"], "Name a file that can be written"),
     "an unknown parameter to vary": (["compare", "scenario.yaml", "--vary", "cout=1,2"], '"cout" is not a parameter'),
     "nothing to vary": (["compare", "scenario.yaml", "--vary", "count"], "write KEY=A,B"),
     "a log that is none": (["get", "pods", "good.yaml"], "not a line of a bindsim log"),
@@ -223,7 +229,8 @@ def test_bad_arguments_give_2_and_one_line(ask: Ask, what: str) -> None:
 @pytest.mark.parametrize(("arguments", "said"), [
     ([], "required: COMMAND"), (["dance"], "invalid choice: 'dance'"), (["run"], "SCENARIO|MANIFESTS"),
     (["run", "x", "--seed", "-1"], "-1 is negative"), (["run", "x", "--seed", "one"], "one is not a whole number"),
-    (["run", "x", "--ties", "fair"], "invalid choice: 'fair'"), (["run", "x", "--until", "soon"], '"soon" is not a duration'),
+    (["run", "x", "--ties", "fair"], "invalid choice: 'fair'"),
+    (["run", "x", "--until", "soon"], '"soon" is not a duration'),
     (["run", "x", "--nodes", "0"], "0 is not a number of 1 or more"), (["run", "x", "--sed", "1"], "--sed"),
     (["compare", "x", "--seeds", "5..1"], "5..1 is empty"),
 ])
@@ -237,7 +244,8 @@ def test_an_unreadable_file_gives_2(ask: Ask) -> None:
     Path("loop.yaml").symlink_to("loop.yaml")
     for arguments in (["run", "loop.yaml"], ["run", "."], ["get", "pods", "loop.yaml"]):
         answer = ask(*arguments)
-        assert answer.code == BAD_INPUT and answer.err.count("\n") == 1 and "loop.yaml: " in answer.err
+        assert answer.code == BAD_INPUT and answer.err.count("\n") == 1
+        assert "loop.yaml" in answer.err and "Too many levels of symbolic links" in answer.err
 
 
 def test_a_file_that_is_no_text_gives_2(ask: Ask) -> None:
@@ -262,7 +270,8 @@ def test_a_volume_of_a_node_that_does_not_exist_is_a_warning(ask: Ask) -> None:
     write("good.yaml", VOLUME + AFFINITY)
     answer = ask("run", "good.yaml", "--nodes", "1")
     assert answer.code == CONVERGED
-    assert 'PersistentVolume "disk" is tied to node "nowhere", which no manifest defines' in " ".join(answer.out.split())
+    said = " ".join(answer.out.split())
+    assert 'PersistentVolume "disk" is tied to node "nowhere", which no manifest defines' in said
 
 
 @pytest.mark.parametrize("text", [NODE, SCENARIO], ids=["manifests", "a scenario"])
@@ -284,7 +293,8 @@ def test_a_process_that_meets_bad_input_prints_no_traceback(tmp_path: Path) -> N
     path.write_text(NODE + "spec: {unscheduleable: true}\n")
     done = process(["run", str(path)])
     assert done.returncode == BAD_INPUT
-    assert done.stderr == f'error: {path}:4: Node "n1": unknown field "spec.unscheduleable". Did you mean "unschedulable"?\n'
+    what = 'unknown field "spec.unscheduleable". Did you mean "unschedulable"?'
+    assert done.stderr == f'error: {path}:4: Node "n1": {what}\n'
 
 
 # --- get --------------------------------------------------------------------------------------------------------------
@@ -302,8 +312,10 @@ def test_get_refuses_as_kubectl_does(ask: Ask) -> None:
 def test_get_shows_any_moment(ask: Ask) -> None:
     ask("run", DEVIL, "--ties", "first", "--log", "run.jsonl")
     assert "No resources found" in ask("get", "pods", "--at", "500ms", "run.jsonl").err
-    assert ask("get", "pods", "--at", "2s", "run.jsonl").out.splitlines()[1].split() == ["consul-0", "0/1", "ContainerCreating", "0", "1s"]
-    assert [line.split()[2] for line in ask("get", "pods", "run.jsonl").out.splitlines()] == ["STATUS", "Running", "Pending"]
+    then = ask("get", "pods", "--at", "2s", "run.jsonl").out.splitlines()
+    assert then[1].split() == ["consul-0", "0/1", "ContainerCreating", "0", "1s"]
+    now = ask("get", "pods", "run.jsonl").out.splitlines()
+    assert [line.split()[2] for line in now] == ["STATUS", "Running", "Pending"]
 
 
 # --- output -----------------------------------------------------------------------------------------------------------
@@ -380,10 +392,12 @@ def test_colour_is_for_terminals_and_not_for_those_who_set_no_color() -> None:
 
 
 def test_a_closed_pipe_is_no_complaint() -> None:
-    for arguments in (["run", DEVIL], ["run", DEVIL, "-o", "json"], ["test", str(LAB / "15-one-volume-per-node")], ["--help"]):
+    lab = str(LAB / "15-one-volume-per-node")
+    for arguments in (["run", lab], ["run", lab, "-o", "json"], ["test", lab], ["--help"]):
         reader, writer = os.pipe()
         os.close(reader)
-        done = subprocess.run([*COMMAND, *arguments], env=ENVIRONMENT, stdout=writer, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            [*COMMAND, *arguments], env=ENVIRONMENT, stdout=writer, stderr=subprocess.PIPE, check=False)
         os.close(writer)
         assert done.stderr == b"", arguments
         assert done.returncode == 0

@@ -22,13 +22,14 @@ from simulator.testing.strategies import SmallCluster, SmallNode, SmallSet, Smal
 WAIT = "WaitForFirstConsumer"
 
 
-def equal_volumes(counts: tuple[int, ...], replicas: int, templates: tuple[str, ...] = ("data",), binding: str = "Immediate",
-                  *, parallel: bool = False, round_robin: bool = False) -> SmallCluster:
+def equal_volumes(
+    counts: tuple[int, ...], replicas: int, templates: tuple[str, ...] = ("data",), *, binding: str = "Immediate",
+    parallel: bool = False, round_robin: bool = False,
+) -> SmallCluster:
     """Machines with so many equal volumes each, and a set whose pods must be apart."""
-    return SmallCluster(
-        nodes=tuple(SmallNode(volumes=(SmallVolume(),) * count) for count in counts), binding=binding,
-        sets=(SmallSet(replicas=replicas, templates=templates, apart=True, parallel=parallel),), round_robin=round_robin,
-    )
+    pods = SmallSet(replicas=replicas, templates=templates, apart=True, parallel=parallel)
+    nodes = tuple(SmallNode(volumes=(SmallVolume(),) * count) for count in counts)
+    return SmallCluster(nodes=nodes, sets=(pods,), binding=binding, round_robin=round_robin)
 
 
 def untimed(cluster: SmallCluster) -> Callable[[Scripted], str]:
@@ -44,7 +45,7 @@ def stuck(cluster: SmallCluster, ties: str = "uniform") -> Fraction:
 
 
 def converges_on_paper(counts: tuple[int, ...], replicas: int, k: int) -> Fraction:
-    """r! · e_r([m_1]_k, …, [m_N]_k) / [M]_rk, with e_r the elementary symmetric polynomial and [x]_j falling factorials."""
+    """r! · e_r([m_1]_k, …, [m_N]_k) / [M]_rk: e_r the elementary symmetric polynomial, [x]_j falling factorials."""
     ways = sum(prod(perm(m, k) for m in chosen) for chosen in combinations(counts, replicas))
     return Fraction(perm(replicas) * ways, perm(sum(counts), replicas * k))
 
@@ -68,8 +69,8 @@ def test_immediate_binding_is_stuck_exactly_as_often_as_is_known(
 
 @pytest.mark.parametrize("parallel", [False, True], ids=["OrderedReady", "Parallel"])
 @pytest.mark.parametrize(("counts", "replicas", "k"), [
-    ((1, 1, 1), 3, 1), ((2, 1), 2, 1), ((3, 1), 2, 1), ((1, 2, 2), 2, 1), ((0, 2, 2), 2, 1), ((1, 1, 2), 3, 1), ((2, 2), 1, 2),
-    ((2, 3), 1, 2), ((2, 2), 2, 2),
+    ((1, 1, 1), 3, 1), ((2, 1), 2, 1), ((3, 1), 2, 1), ((1, 2, 2), 2, 1), ((0, 2, 2), 2, 1), ((1, 1, 2), 3, 1),
+    ((2, 2), 1, 2), ((2, 3), 1, 2), ((2, 2), 2, 2),
 ], ids=str)
 def test_other_small_clusters_have_the_odds_of_the_closed_form(
     counts: tuple[int, ...], replicas: int, k: int, parallel: bool,
@@ -103,7 +104,9 @@ def test_gos_map_order_gives_the_odds_of_the_real_function(replicas: int, round_
 @pytest.mark.parametrize(("replicas", "round_robin", "converges"), [
     (2, False, 0.628), (2, True, 0.788), (3, False, 0.208), (3, True, 0.378),
 ], ids=str)
-def test_known_limit_a_larger_map_is_met_within_two_hundredths(replicas: int, round_robin: bool, converges: float) -> None:
+def test_known_limit_a_larger_map_is_met_within_two_hundredths(
+    replicas: int, round_robin: bool, converges: float,
+) -> None:
     """Nine volumes: the choices of one run share the map's hash in Go, and do not here."""
     cluster = equal_volumes((3, 3, 3), replicas, round_robin=round_robin)
     assert float(1 - stuck(cluster, "go-map")) == pytest.approx(converges, abs=0.02)

@@ -21,8 +21,12 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 SCENARIOS = sorted(str(path.parent.relative_to(ROOT)) for path in (ROOT / "scenarios").rglob("scenario.yaml"))
 STEP_BY_STEP = (
-    "scenarios/lab/15-one-volume-per-node", "scenarios/lab/16-several-volumes-per-node", "scenarios/lab/17-wait-for-first-consumer",
+    "scenarios/lab/15-one-volume-per-node", "scenarios/lab/16-several-volumes-per-node",
+    "scenarios/lab/17-wait-for-first-consumer",
 )
+
+
+Compare = Callable[[Path, str], None]
 
 
 def play(source: str) -> Log:
@@ -46,23 +50,26 @@ def name_of(source: str) -> str:
 
 
 @pytest.mark.parametrize("source", SCENARIOS, ids=name_of)
-def test_the_report_is_as_it_was(source: str, golden: Callable[[Path, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_is_as_it_was(source: str, golden: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     golden(GOLDEN / f"{name_of(source)}.txt", "\n".join(run_lines(play(source))) + "\n")
 
 
 @pytest.mark.parametrize("source", STEP_BY_STEP, ids=name_of)
-def test_the_log_is_as_it_was(source: str, golden: Callable[[Path, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_is_as_it_was(source: str, golden: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     golden(GOLDEN / f"{name_of(source)}.log", "\n".join(steps(play(source))) + "\n")
 
 
 def test_no_golden_file_is_left_over() -> None:
-    expected = {f"{name_of(source)}.txt" for source in SCENARIOS} | {f"{name_of(source)}.log" for source in STEP_BY_STEP}
-    assert {path.name for path in GOLDEN.iterdir()} == expected
+    reports = {f"{name_of(source)}.txt" for source in SCENARIOS}
+    logs = {f"{name_of(source)}.log" for source in STEP_BY_STEP}
+    assert {path.name for path in GOLDEN.iterdir()} == reports | logs
 
 
-def test_a_difference_is_shown_as_a_diff(tmp_path: Path, golden: Callable[[Path, str], None], request: pytest.FixtureRequest) -> None:
+def test_a_difference_is_shown_as_a_diff(
+    tmp_path: Path, golden: Compare, request: pytest.FixtureRequest,
+) -> None:
     if request.config.getoption("--update-golden"):
         pytest.skip("nothing differs while golden files are rewritten")
     known = tmp_path / "known.txt"

@@ -57,7 +57,7 @@ def test_waiting_for_the_first_consumer_is_never_stuck(volumes: int, ties: str) 
     assert verdicts(devil(volumes, "WaitForFirstConsumer"), ties, 25) == {"converged": 25}
 
 
-@pytest.mark.parametrize(("round_robin", "converges"), [(False, 0.208), (True, 0.378)], ids=["node by node", "round-robin"])
+@pytest.mark.parametrize(("round_robin", "converges"), [(False, 0.208), (True, 0.378)], ids=["by node", "round-robin"])
 def test_go_map_depends_on_the_order_in_which_volumes_were_created(round_robin: bool, converges: float) -> None:
     cluster = SmallCluster(
         nodes=(SmallNode(volumes=(SmallVolume(),) * 3),) * 3, sets=(SmallSet(replicas=3, apart=True),),
