@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
 # The same examples every time and on every machine; `--hypothesis-profile=hunt` looks for new ones.
-settings.register_profile("same", max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("same", derandomize=True, database=None, deadline=None, suppress_health_check=SLOW)
 settings.register_profile("hunt", database=None, deadline=None, max_examples=3000, suppress_health_check=SLOW)
 settings.load_profile("same")
 
@@ -36,6 +36,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         known = path.read_text(encoding="utf-8")
         if known != text:
             diff = difflib.unified_diff(known.splitlines(), text.splitlines(), "golden", "now", lineterm="", n=2)
-            pytest.fail(f"{path} differs; if that is meant, run pytest with --update-golden\n" + "\n".join(diff), pytrace=False)
+            said = f"{path} differs; if that is meant, run pytest with --update-golden"
+            pytest.fail("\n".join([said, *diff]), pytrace=False)
 
     return compare

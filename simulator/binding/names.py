@@ -13,6 +13,9 @@ BOUND_BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
 PROVISIONED_BY: Final = "pv.kubernetes.io/provisioned-by"
 """On a volume: who made it; present, it counts as dynamically provisioned (VB-79)."""
 
+LOCAL_PROVISIONER: Final = "local-volume-provisioner"
+"""Begins the mark of volumes that the local static provisioner has found; no other one touches these (VB-115)."""
+
 MIGRATED_TO: Final = "pv.kubernetes.io/migrated-to"
 """On a volume or a claim: a CSI driver has taken over; the volume controller does not reclaim it (VB-82)."""
 

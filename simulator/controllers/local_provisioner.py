@@ -12,24 +12,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from simulator.api.core import (
-    LocalVolumeSource,
-    Node,
-    NodeSelector,
-    NodeSelectorTerm,
-    PersistentVolume,
-    PersistentVolumeClaim,
-    PersistentVolumeSpec,
-    VolumeNodeAffinity,
-)
-from simulator.api.meta import Key, ObjectMeta, OwnerReference
-from simulator.api.selectors import NodeSelectorRequirement
+from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim
+from simulator.api.meta import Key
 from simulator.api.storage import StorageClass
 from simulator.binding.names import LOCAL_PROVISIONER, PROVISIONED_BY
-from simulator.binding.reference import class_of
 from simulator.cluster.component import Change, Periodic, View
+from simulator.controllers.local_volumes import (
+    Settings,
+    host_of,
+    hostname,
+    nodes_at,
+    provisioner_name,
+    volume_of,
+)
+from simulator.controllers.volume_writes import Steps
 from simulator.flows import (
     DONE,
     Create,
@@ -39,7 +36,6 @@ from simulator.flows import (
     Enqueue,
     Flow,
     Poll,
-    Refused,
     Remember,
     Sleep,
     Spawn,
@@ -47,50 +43,11 @@ from simulator.flows import (
     Told,
 )
 from simulator.latency import Latency, constant
-from simulator.units import SECOND, Micros, Quantity, format_duration
+from simulator.units import SECOND, Micros, format_duration
 
 PERIOD: Final[Micros] = 10 * SECOND
-HOSTNAME: Final = "kubernetes.io/hostname"
 LATENCIES: Final[Mapping[str, Latency]] = {"wipe": constant(SECOND)}  # cleaning a directory
-_GI: Final = 1 << 30
-_MI: Final = 1 << 20
 _MANY: Final = 1_000_000
-
-
-class Directory(Struct, frozen=True):
-    """A discovery directory: what is found below it becomes volumes of one class.
-
-    Attributes
-    ----------
-    files : node → name of the file or directory found there → its size.
-    host_path : where it is on each node.
-    """
-
-    storage_class: str
-    files: Mapping[str, Mapping[str, Quantity]]
-    host_path: str = "/mnt/disks"
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """How the provisioners are set up, and what is on the disks.
-
-    Attributes
-    ----------
-    absent : nodes whose instance does not run.
-    uid_in_name : whether volumes are marked with the node's uid too, as by default (VB-115).
-    owned : whether volumes have their node as an owner.
-    labels : labels of the node that its volumes get.
-    wipe_error : why directories cannot be cleaned; "" if they can.
-    cleanup_after : how long after its node a claim is deleted, by the node-cleanup controller; None without one (VB-116).
-    """
-
-    directories: tuple[Directory, ...] = ()
-    absent: frozenset[str] = frozenset()
-    uid_in_name: bool = True
-    owned: bool = False
-    labels: tuple[str, ...] = ()
-    wipe_error: str = ""
-    cleanup_after: Micros | None = None
 
 
 class Memory(Struct):
@@ -142,8 +99,8 @@ class LocalProvisioner:
     watches = frozenset({"Node", "PersistentVolume", "PersistentVolumeClaim", "StorageClass"})
     periodics: Sequence[Periodic] = ()
 
-    def __init__(self, settings: Settings = Settings()) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings if settings is not None else Settings()
 
     def new_memory(self) -> Memory:
         """Nothing is under way."""
@@ -165,9 +122,8 @@ class LocalProvisioner:
             return tuple(self._next_round(view, node.name) for node in view.list(Node))
         elif change.key.kind == PersistentVolume.KIND:
             volume: Any = new if new is not None else old
-            host = _host_of(volume)
-            if host and PROVISIONED_BY in volume.metadata.annotations and (new is None or _is_over(volume)):
-                return (self._next_round(view, host),)
+            if PROVISIONED_BY in volume.metadata.annotations and (new is None or _is_over(volume)):
+                return tuple(self._next_round(view, node.name) for node in nodes_at(host_of(volume), view))
         return ()
 
     def remember(self, memory: Memory, what: Any, now: Micros) -> None:
@@ -226,13 +182,14 @@ class LocalProvisioner:
         settings, node = self._of(view), view.get(Node, name)
         if node is None or name in settings.absent:
             return DONE
-        last = view.memory.rounds.get(name)
+        early = self._next_round(view, name).after % PERIOD
+        if early:
+            return Done(requeue_after=early)
         yield Tell(Remember(Round(name)))
-        if last is not None and (view.now - last) % PERIOD:
-            return Done(requeue_after=PERIOD - (view.now - last) % PERIOD)
         mark = provisioner_name(node, settings)
         found = {volume.name: volume for volume in self._found(settings, node, view)}
-        present = [volume for volume in view.list(PersistentVolume) if _host_of(volume) == name]
+        host = hostname(node)
+        present = [volume for volume in view.list(PersistentVolume) if host_of(volume) == host]
         mine = [volume for volume in present if volume.metadata.annotations.get(PROVISIONED_BY) == mark]  # VB-115
         is_busy = False
         for volume in mine:
@@ -240,29 +197,13 @@ class LocalProvisioner:
                 continue  # VB-114: Retain is left alone
             if volume.status.phase == "Released":
                 is_busy = True
-                yield from self._clean(settings, volume, view)
+                yield from _clean(settings, volume, view.memory)
             elif volume.status.phase == "Available" and volume.name not in found:
                 yield Delete(volume.key, rule="VB-114")
-        names = {volume.name for volume in present}
         for volume in found.values():
-            if volume.name not in names:  # VB-115: be it that somebody else has that name
+            if view.get(PersistentVolume, volume.name) is None:  # VB-115: its own, or somebody else's of that name
                 yield Create(volume, "VB-113")
         return Done(requeue_after=PERIOD) if is_busy else DONE
-
-    def _clean(self, settings: Settings, volume: PersistentVolume, view: View) -> Flow:
-        """Clean in the background; a later round sees that it is done, and deletes the object (VB-114)."""
-        uid, wiping = volume.metadata.uid, view.memory.wiping
-        if uid not in wiping:
-            yield Tell(Remember(Wiping(uid)))
-            yield Tell(Spawn("wipes", volume.key, uid))
-        elif wiping[uid]:
-            yield Tell(Remember(Wiping(uid, None)))
-            if settings.wipe_error:
-                text = f'Error cleaning PV "{volume.name}": {settings.wipe_error}'
-                yield Tell(Emit(volume.key, "Warning", "VolumeFailedDelete", text, LOCAL_PROVISIONER))
-            else:
-                yield Delete(volume.key, uid=uid, rule="VB-114")
-        return DONE
 
     def _wipe(self, view: View) -> Flow:
         yield Sleep("wipe")
@@ -285,10 +226,10 @@ class LocalProvisioner:
         delay = self._of(view).cleanup_after
         if delay is None:
             return DONE
-        hosts = {node.metadata.labels.get(HOSTNAME, node.name) for node in view.list(Node)}
+        hosts = {hostname(node) for node in view.list(Node)}
         doomed: dict[str, Micros] = dict(view.memory.doomed)
         orphans = [volume for volume in view.list(PersistentVolume)
-                   if volume.spec.local is not None and (host := _host_of(volume)) and host not in hosts]
+                   if volume.spec.local is not None and (host := host_of(volume)) and host not in hosts]
         seen: list[str] = []
         for volume in orphans:
             if volume.status.phase == "Available" or (
@@ -308,78 +249,26 @@ class LocalProvisioner:
                 yield Tell(Remember(Doomed(uid, view.now + delay)))
             elif doomed[uid] <= view.now:
                 yield Tell(Remember(Doomed(uid, None)))
-                answer = yield Delete(claim.key, uid=uid, rule="VB-116")
-                if isinstance(answer, Refused):
-                    continue
+                yield Delete(claim.key, uid=uid, rule="VB-116")
         for uid in doomed:
             if uid not in seen:
                 yield Tell(Remember(Doomed(uid, None)))
         return Done(requeue_after=PERIOD) if orphans else DONE
 
 
-def provisioner_name(node: Node, settings: Settings) -> str:
-    """The mark by which a node's instance knows its volumes (VB-113, VB-115)."""
-    name = f"{LOCAL_PROVISIONER}-{node.name}"
-    return f"{name}-{node.metadata.uid}" if settings.uid_in_name else name
-
-
-def volume_of(
-    settings: Settings, node: Node, storage_class: StorageClass, path: str, size: Quantity
-) -> PersistentVolume:
-    """The volume that is made of what was found at a path (VB-112, VB-113)."""
-    host = node.metadata.labels.get(HOSTNAME, node.name)
-    term = NodeSelectorTerm(match_expressions=(NodeSelectorRequirement(key=HOSTNAME, operator="In", values=(host,)),))
-    owner = OwnerReference(api_version="v1", kind="Node", name=node.name, uid=node.metadata.uid)
-    return PersistentVolume(
-        metadata=ObjectMeta(
-            name=volume_name(path.rpartition("/")[2], node.name, storage_class.name),
-            annotations={PROVISIONED_BY: provisioner_name(node, settings)},
-            labels={name: node.metadata.labels[name] for name in settings.labels if name in node.metadata.labels},
-            owner_references=(owner,) if settings.owned else (),
-        ),
-        spec=PersistentVolumeSpec(
-            capacity={"storage": rounded(size)}, access_modes=("ReadWriteOnce",),
-            persistent_volume_reclaim_policy=storage_class.reclaim_policy or "Delete",
-            storage_class_name=storage_class.name, mount_options=storage_class.mount_options,
-            local=LocalVolumeSource(path=path),
-            node_affinity=VolumeNodeAffinity(required=NodeSelector(node_selector_terms=(term,))),
-        ),
-    )
-
-
-def volume_name(file: str, node: str, storage_class: str) -> str:
-    """The name of a volume: the same again when it is found again (VB-112).
-
-    Examples
-    --------
-    >>> volume_name("vol1", "node1", "local")
-    'local-pv-a5a93c31'
-    """
-    value = 2_166_136_261
-    for byte in (file + node + storage_class).encode():
-        value = (value ^ byte) * 16_777_619 & 0xFFFFFFFF
-    return f"local-pv-{value:x}"
-
-
-def rounded(size: Quantity) -> Quantity:
-    """A size in whole GiB from 10 GiB on, else in MiB from 10 MiB on (VB-113)."""
-    total = size.value
-    for unit, name in ((_GI, "Gi"), (_MI, "Mi")):
-        if total >= 10 * unit:
-            return Quantity.parse(f"{total // unit}{name}")
-    return size
-
-
-def _host_of(volume: PersistentVolume) -> str:
-    """The hostname to which a local volume is tied; "" if it is not tied to one."""
-    affinity = volume.spec.node_affinity
-    if affinity is None or affinity.required is None:
-        return ""
-    for term in affinity.required.node_selector_terms:
-        for expression in term.match_expressions:
-            if expression.key == HOSTNAME and expression.operator == "In" and len(expression.values) == 1:
-                return expression.values[0]
-    return ""
+def _clean(settings: Settings, volume: PersistentVolume, memory: Memory) -> Steps[None]:
+    """Clean in the background; a later round sees that it is done, and deletes the object (VB-114)."""
+    uid = volume.metadata.uid
+    if uid not in memory.wiping:
+        yield Tell(Remember(Wiping(uid)))
+        yield Tell(Spawn("wipes", volume.key, uid))
+    elif memory.wiping[uid]:
+        yield Tell(Remember(Wiping(uid, None)))
+        if settings.wipe_error:
+            text = f'Error cleaning PV "{volume.name}": {settings.wipe_error}'
+            yield Tell(Emit(volume.key, "Warning", "VolumeFailedDelete", text, LOCAL_PROVISIONER))
+        else:
+            yield Delete(volume.key, uid=uid, rule="VB-114")
 
 
 def _is_over(volume: PersistentVolume) -> bool:

@@ -17,6 +17,7 @@ from simulator.api.meta import Key, with_annotations, with_meta
 from simulator.api.storage import StorageClass
 from simulator.binding.names import (
     BETA_STORAGE_PROVISIONER,
+    LOCAL_PROVISIONER,
     PROTECTS_ASSET,
     PROVISIONED_BY,
     SELECTED_NODE,
@@ -139,7 +140,7 @@ class ExternalProvisioner:
 
     def _driver(self, view: View, provisioner: str) -> StorageDriver:
         """How a provisioner behaves now."""
-        if provisioner.startswith("kubernetes.io/"):
+        if provisioner.startswith(("kubernetes.io/", LOCAL_PROVISIONER)):
             return StorageDriver(absent=True)
         changed = view.memory.drivers.get(provisioner)
         return changed if changed is not None else self.drivers.get(provisioner, DEFAULT_DRIVER)

@@ -13,9 +13,10 @@ from simulator.units import Micros, format_duration
 
 
 class Script:
-    """The entries of a timeline in order; one at a time.
+    """The entries of a timeline in order.
 
-    An entry is due when the one before it is done, its time has come and its conditions hold.
+    An entry is due when the one before it has begun, its time has come and its conditions hold; one that names neither a
+    time nor a condition, when all before it are done. So an ``at:`` need not wait for a drain that is held up.
 
     Attributes
     ----------
@@ -32,20 +33,19 @@ class Script:
         self._faults = faults
         self._wake = wake
         self._next = 0
-        self._running: Entry | None = None
+        self._running: list[Entry] = []
         self._not_before: Micros = 0
-        self._looked_at: tuple[int, int, int] | None = None
         self.failures: list[str] = []
 
     @property
     def is_done(self) -> bool:
         """Whether every entry has been carried out."""
-        return self._next == len(self._entries) and self._running is None and self._world.now >= self._not_before
+        return self._next == len(self._entries) and not self._running and self._world.now >= self._not_before
 
     @property
     def waiting_for(self) -> str | None:
         """The condition of the next entry, if nothing but that keeps it from being carried out."""
-        if self._next == len(self._entries) or self._running is not None:
+        if self._next == len(self._entries) or self._running:
             return None
         entry, now = self._entries[self._next], self._world.now
         if not entry.when or now < self._not_before or (entry.at is not None and now < entry.at):
@@ -55,8 +55,9 @@ class Script:
     @property
     def place(self) -> str:
         """The entry that it has come to, in words."""
-        if self._running is not None:
-            return f"entry {self._running.number} ({self._running.words}) of the timeline was being carried out"
+        if self._running:
+            first = self._running[0]
+            return f"entry {first.number} ({first.words}) of the timeline was being carried out"
         if self._next < len(self._entries):
             entry = self._entries[self._next]
             return f"entry {entry.number} ({entry.words}) of the timeline was still to come"
@@ -79,17 +80,12 @@ class Script:
     def _step(self) -> bool:
         """Start the next entry, if it is due."""
         world = self._world
-        if self._running is not None:
-            memory: Memory = world.runtimes["kubectl"].memory
-            refusals = memory.finished.get(self._running.number)
-            if refusals is None:
-                return False
-            if not self._running.may_fail:
-                self.failures.extend(f"timeline entry {self._running.number}: {refusal}" for refusal in refusals)
-            self._running = None
+        self._collect()
         if self._next == len(self._entries) or world.now < self._not_before:
             return False
         entry = self._entries[self._next]
+        if self._running and entry.at is None and not entry.when:
+            return False
         if entry.at is not None and world.now < entry.at:
             self._rest(entry.at)
             return False
@@ -98,6 +94,16 @@ class Script:
         self._next += 1
         self._start(entry)
         return True
+
+    def _collect(self) -> None:
+        """Take note of what is done, and of what was refused."""
+        memory: Memory = self._world.runtimes["kubectl"].memory
+        for entry in list(self._running):
+            refusals = memory.finished.get(entry.number)
+            if refusals is not None:
+                self._running.remove(entry)
+                if not entry.may_fail:
+                    self.failures.extend(f"timeline entry {entry.number}: {refusal}" for refusal in refusals)
 
     def _start(self, entry: Entry) -> None:
         world = self._world
@@ -108,7 +114,7 @@ class Script:
             if problem is not None and not entry.may_fail:
                 self.failures.append(f"timeline entry {entry.number}: {problem}")
         if entry.actions:
-            self._running = entry
+            self._running.append(entry)
             world.spawn("kubectl", "actions", CLIENT, Sequel(entry.number, entry.actions))
         elif not entry.faults:
             words = f"sleep {format_duration(entry.pause)}" if entry.pause else entry.words

@@ -412,8 +412,10 @@ def test_head_gets_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_gives_130_and_one_word(jobs: str) -> None:
     arguments = ["compare", DEVIL, "--seeds", "1..100000", "--jobs", jobs]
-    with subprocess.Popen([*COMMAND, *arguments], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          start_new_session=True) as running:
+    with subprocess.Popen(
+        [*COMMAND, *arguments], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as running:
         time.sleep(2)
         os.killpg(running.pid, signal.SIGINT)
         out, err = running.communicate(timeout=30)

@@ -7,6 +7,7 @@ import pytest
 from scenario_files import POD, load
 
 from simulator.api.meta import Key
+from simulator.cluster.faults import LOST, Calls
 from simulator.errors import ScenarioError
 from simulator.scenario.faults import FAULTS
 from simulator.scenario.file import ACTIONS
@@ -88,6 +89,8 @@ def test_an_entry_has_its_time_its_conditions_and_its_leave_to_fail(tmp_path: Pa
     ({"taint": "node1", "taints": ["a"]}, '"a" is not a taint; write key=value:NoSchedule'),
     ({"cordon": "Pod/web-0"}, '"Pod/web-0" is not a Node; write Node/NAME'),
     ({"restart": "skeduler"}, '"skeduler" is not a component; there is statefulset,'),
+    ({"failCall": {"component": "skeduler"}}, '"skeduler" is not a component'),
+    ({"failCall": {"kind": "Wombat"}}, '"Wombat" is not a kind that is simulated'),
     ({"write": {**DATA, "size": "much"}}, '"much" is not a size; write a number and a suffix'),
 ])
 def test_an_entry_that_means_nothing_is_an_error_with_its_line(tmp_path: Path, written: Any, words: str) -> None:
@@ -102,4 +105,9 @@ def test_every_action_is_tried_here_and_every_fault_can_be_carried_out() -> None
     text = Path(__file__).read_text()
     camel = {name: name.split("_")[0] + "".join(part.capitalize() for part in name.split("_")[1:]) for name in ACTIONS}
     assert all(f'"{camel[name]}":' in text or f"tmp_path, {name}=" in text for name in ACTIONS)
-    assert set(FAULTS) == {FailNode, Restart, NeverReady, Data}
+    assert set(FAULTS) == {FailNode, Restart, NeverReady, Calls, Data}
+
+
+def test_a_call_that_fails_is_told_by_who_calls_and_what_for(tmp_path: Path) -> None:
+    (calls,) = entry(tmp_path, failCall={"component": "scheduler", "verb": "bind", "kind": "pods", "answer": "lost"}).faults
+    assert calls == Calls("scheduler", "bind", "Pod", fate=LOST)

@@ -1,4 +1,4 @@
-"""What Kubernetes would say, worked out by hand from the specification for small clusters: no code of the simulator's core."""
+"""What Kubernetes would say of small clusters, worked out from the specification without the simulator's own core."""
 
 from __future__ import annotations
 

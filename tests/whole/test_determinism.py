@@ -28,7 +28,7 @@ def log_of(folder: Path, hash_seed: str, *arguments: str) -> bytes:
     return path.read_bytes()
 
 
-def log_here(source: str, settings: dict[str, str] | None = None, seed: int | None = None, ties: str | None = None) -> bytes:
+def log_here(source: str, seed: int | None = None, ties: str | None = None, **settings: str) -> bytes:
     return b"".join(run(load_scenario([source], settings), seed=seed, ties=ties).log.lines())
 
 
@@ -40,7 +40,9 @@ def log_here(source: str, settings: dict[str, str] | None = None, seed: int | No
     ("scenarios/lab/08-dynamic-provisioner", []),
     ("scenarios/lab/04-node-fails-network-volume", []),
 ], ids=["devil", "devil under go-map", "devil that waits", "parallel", "provisioner", "node failure"])
-def test_processes_with_different_hash_seeds_write_the_same_bytes(tmp_path: Path, source: str, options: Sequence[str]) -> None:
+def test_processes_with_different_hash_seeds_write_the_same_bytes(
+    tmp_path: Path, source: str, options: Sequence[str],
+) -> None:
     first, second = (log_of(tmp_path, hash_seed, source, *options) for hash_seed in ("1", "4242"))
     assert first == second
     assert first.count(b"\n") > 50
@@ -55,7 +57,7 @@ def test_runs_before_it_in_the_same_process_leave_no_trace(monkeypatch: pytest.M
     monkeypatch.chdir(ROOT)
     alone = log_here("scenarios/devil", seed=3)
     log_here("scenarios/lab/08-dynamic-provisioner")
-    log_here("scenarios/devil", {"bindingMode": "WaitForFirstConsumer"}, seed=9, ties="last")
+    log_here("scenarios/devil", seed=9, ties="last", bindingMode="WaitForFirstConsumer")
     assert log_here("scenarios/devil", seed=3) == alone
 
 

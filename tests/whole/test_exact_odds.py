@@ -1,7 +1,7 @@
 """Every run of a small cluster with its exact probability, by the untimed driver over the timed driver's own flows.
 
-The closed forms are worked out on paper: under uniform ties the claims of r pods, k each, draw rk of M volumes one after
-another, and a run succeeds if each pod's volumes are on one node and the r nodes differ.
+The closed forms are worked out on paper: under uniform ties the claims of r pods, k each, draw rk of M volumes one
+after another, and a run succeeds if each pod's volumes are on one node and the r nodes differ.
 """
 
 from __future__ import annotations

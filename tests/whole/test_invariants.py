@@ -12,7 +12,8 @@ from simulator.api.meta import evolve, with_meta
 from simulator.simulation import Cluster, run
 from simulator.testing.strategies import PROVISIONER, SmallCluster, SmallNode, SmallSet, SmallStep, SmallVolume
 from simulator.units import HOUR
-from tests.whole.invariants import Breach, Invariants, watched
+from tests.whole.checks import Breach
+from tests.whole.invariants import Invariants, watched
 
 PAIR = (SmallVolume(), SmallVolume())
 WAIT = SmallCluster(

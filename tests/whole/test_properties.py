@@ -35,6 +35,7 @@ from tests.whole.oracle import SELECTED_NODE, bindable, short_of_goal, why_not, 
 
 SEEDS = st.integers(0, 3)
 EXAMPLES = settings().max_examples
+MANY, FEW = settings(max_examples=EXAMPLES), settings(max_examples=max(1, EXAMPLES // 2))
 PAIR = (SmallVolume(), SmallVolume())
 DEVIL = SmallCluster(nodes=(SmallNode(volumes=PAIR),) * 2, sets=(SmallSet(replicas=2, apart=True),))
 
@@ -56,7 +57,7 @@ def everything(store: Store) -> dict[str, Any]:
 # --- while it runs ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=2 * EXAMPLES)
+@MANY
 @given(cluster=small_clusters(), seed=SEEDS)
 @example(cluster=DEVIL, seed=0)
 @example(cluster=SmallCluster(nodes=(SmallNode(),), steps=(SmallStep(action="delete", target="Node/node1"),)), seed=0)
@@ -83,6 +84,7 @@ def waits_for_a_provisioner(store: Store) -> bool:
     )
 
 
+@FEW
 @given(cluster=small_clusters(), seed=SEEDS)
 @example(cluster=SmallCluster(steps=(SmallStep(action="drain", target="Node/node1"),)), seed=0)
 def test_a_run_ends_with_a_verdict_that_its_end_bears_out(cluster: SmallCluster, seed: int) -> None:
@@ -98,6 +100,7 @@ def test_a_run_ends_with_a_verdict_that_its_end_bears_out(cluster: SmallCluster,
         assert result.verdict in ("converged", "stuck")
 
 
+@FEW
 @given(cluster=small_clusters(), seed=SEEDS)
 @example(cluster=DEVIL, seed=0)
 def test_where_a_run_is_stuck_no_node_takes_a_waiting_pod_and_no_volume_fits_a_claim(
@@ -151,7 +154,7 @@ def why_not_made(each: StatefulSet, ordinal: int, store: Store) -> str:
     return ""
 
 
-@settings(max_examples=max(1, EXAMPLES // 4))
+@FEW
 @given(cluster=small_clusters(), seed=SEEDS)
 @example(cluster=DEVIL, seed=0)
 @example(cluster=SmallCluster(nodes=(SmallNode(volumes=PAIR),), steps=(
@@ -189,6 +192,7 @@ def plain_clusters() -> st.SearchStrategy[SmallCluster]:
     return small_clusters(odd=False, provisioned=False, max_steps=0).map(lambda each: evolve(each, sets=each.sets[:1]))
 
 
+@FEW
 @given(cluster=plain_clusters(), seed=SEEDS)
 @pytest.mark.rule("VB-122")
 def test_waiting_for_the_first_consumer_converges_exactly_when_there_is_room(cluster: SmallCluster, seed: int) -> None:
@@ -201,6 +205,7 @@ def test_waiting_for_the_first_consumer_converges_exactly_when_there_is_room(clu
     assert ready == min(room(cluster), cluster.sets[0].replicas)
 
 
+@FEW
 @given(cluster=plain_clusters(), seed=SEEDS)
 @pytest.mark.rule("VB-43")
 def test_immediate_binding_never_does_better_than_waiting(cluster: SmallCluster, seed: int) -> None:
@@ -208,6 +213,7 @@ def test_immediate_binding_never_does_better_than_waiting(cluster: SmallCluster,
     assert result.verdict == "stuck" or cluster.sets[0].replicas <= room(cluster)
 
 
+@FEW
 @given(count=st.integers(1, 4), spare=st.integers(0, 2), parallel=st.booleans(), seed=SEEDS)
 def test_immediate_binding_works_where_each_machine_has_exactly_one_volume(
     count: int, spare: int, parallel: bool, seed: int,
@@ -217,6 +223,7 @@ def test_immediate_binding_works_where_each_machine_has_exactly_one_volume(
     assert run(cluster.scenario(), seed=seed, keep_log=False).verdict == "converged"
 
 
+@FEW
 @given(cluster=plain_clusters(), seed=SEEDS)
 def test_pods_that_may_share_a_machine_are_stuck_only_for_want_of_volumes(cluster: SmallCluster, seed: int) -> None:
     """Ordered or parallel, Immediate or not: one claim for each pod, and every machine open."""
@@ -231,6 +238,7 @@ def test_pods_that_may_share_a_machine_are_stuck_only_for_want_of_volumes(cluste
 # --- what is said about it --------------------------------------------------------------------------------------------
 
 
+@FEW
 @given(cluster=small_clusters(), seed=SEEDS)
 def test_the_log_alone_gives_the_cluster_and_every_report(cluster: SmallCluster, seed: int) -> None:
     result = run(cluster.scenario(), seed=seed)
@@ -246,6 +254,7 @@ def test_the_log_alone_gives_the_cluster_and_every_report(cluster: SmallCluster,
     assert encode_json(run_data(again)) == encode_json(run_data(result.log))
 
 
+@FEW
 @given(cluster=small_clusters(), seed=SEEDS)
 def test_whatever_is_short_of_its_goal_is_explained(cluster: SmallCluster, seed: int) -> None:
     result = run(cluster.scenario(), seed=seed)
@@ -253,7 +262,7 @@ def test_whatever_is_short_of_its_goal_is_explained(cluster: SmallCluster, seed:
     assert {str(key) for key in result.waiting} <= told, "\n".join(run_lines(result.log))
 
 
-@settings(max_examples=max(1, EXAMPLES // 3))
+@FEW
 @given(cluster=small_clusters(), seed=SEEDS)
 def test_the_same_seed_gives_the_same_log(cluster: SmallCluster, seed: int) -> None:
     first, second = (list(run(cluster.scenario(), seed=seed).log.lines()) for _ in range(2))
