@@ -1,1 +1,1 @@
-"""One file a question; ``python -m benchmarks`` prints one table. Ratios within one run mean more than absolute times."""
+"""One file a question; ``python -m benchmarks`` prints one table. Ratios within one run mean more than times."""

@@ -21,7 +21,8 @@ def main() -> None:
         print(json.dumps(rows, indent=2))
         return
     head = ["name", "figure", "unit", "against", "ratio", "goal", "met"]
-    table = [head, *([f"{row[name]:.4g}" if isinstance(row[name], float) else str(row[name]) for name in head] for row in rows)]
+    cells = [[f"{row[name]:.4g}" if isinstance(row[name], float) else str(row[name]) for name in head] for row in rows]
+    table = [head, *cells]
     widths = [max(len(line[i]) for line in table) for i in range(len(head))]
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

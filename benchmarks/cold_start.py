@@ -1,4 +1,4 @@
-"""How long does a person wait before the first result? CPU time of whole processes, bytecode cached, stdout to a file."""
+"""How long until the first result? CPU time of whole processes, bytecode cached, stdout to a file."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ def cpu(work: Callable[[], Any], times: int = 5) -> float:
     return statistics.median(taken)
 
 
-def row(name: str, figure: float, unit: str, against: str, ratio: float, goal: float, *, is_rate: bool = False) -> dict[str, Any]:
+def row(
+    name: str, figure: float, unit: str, against: str, ratio: float, goal: float, *, is_rate: bool = False
+) -> dict[str, Any]:
     """A row of the table; `goal` bounds the figure from above, or from below if it is a rate."""
     return {
         "name": name, "figure": figure, "unit": unit, "against": against, "ratio": ratio, "goal": goal,

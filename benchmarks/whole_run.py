@@ -18,7 +18,7 @@ EVENTS = 100_000
 
 
 def scenario(pods: int) -> Scenario:
-    """Sets of ten, one claim each, WaitForFirstConsumer, hostname anti-affinity; as many machines as pods, two volumes each."""
+    """Sets of ten, one claim each, WaitForFirstConsumer, hostname anti-affinity; a machine a pod, two volumes each."""
     here = Origin("benchmark", 1)
     nodes = from_plain(generate_nodes([NodeGenerator(count=pods)]), here)
     volumes = VolumeGenerator(per_node=2, storage_class_name="local")

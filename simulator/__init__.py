@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from simulator.errors import ManifestError, ScenarioError, SimulatorError
     from simulator.eventlog import Log, read_log
     from simulator.expectations import check
-    from simulator.simulation import Run, run
     from simulator.scenario.load import Scenario, load_scenario
+    from simulator.simulation import Run, run
 
 _HOMES = {
     "Log": "simulator.eventlog",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -17,7 +18,9 @@ from simulator.drivers.rest import Rest
 from simulator.errors import ManifestError
 from simulator.eventlog import Log, NoLog
 from simulator.explain.verdict import CONVERGED, NO_VERDICT, STUCK, Goals
-from simulator.flows import Remember
+from simulator.flows import Refused, Remember
+from simulator.manifests.loader import Loaded
+from simulator.manifests.origin import line_of
 from simulator.scenario.faults import FAULTS
 from simulator.scenario.header import header_of
 from simulator.scenario.kubectl import Applied, Kubectl
@@ -72,6 +75,15 @@ def _drivers(scenario: Scenario) -> dict[str, StorageDriver]:
     }
 
 
+_FIELD = re.compile(r"is invalid: \[?([\w.]+(?:\[\d+\][\w.]*)*)")
+
+
+def _line(item: Loaded, refusal: Refused) -> int:
+    """The line of the field that the API server complains of, or of the object."""
+    field = _FIELD.search(refusal.message)
+    return line_of(item.origin, field[1]) if field is not None else item.origin.line
+
+
 class Cluster:
     """A world with its initial objects, its goals and its script: what a driver runs.
 
@@ -89,7 +101,7 @@ class Cluster:
         self.world.watchers.append(self.goals)
         loaded = scenario.initial.objects
         refused = [
-            f"{item.origin}: {refusal.message}"
+            f"{item.origin.file}:{_line(item, refusal)}: {refusal.message}"
             for item in loaded
             for refusal in self.world.load([item.obj])
         ]

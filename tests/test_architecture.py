@@ -24,7 +24,8 @@ LAYERS = [
     {"cli"},
 ]
 ROOT = Path(simulator.__file__).parent
-MODULES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem not in ("__init__", "__main__"))
+ENTRANCES = {ROOT / "__init__.py", ROOT / "__main__.py"}
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path not in ENTRANCES)
 
 
 def part_of(module: str) -> str:

@@ -38,7 +38,10 @@ def test_a_log_read_back_gives_the_same_bytes() -> None:
     assert [entry.patch for entry in read.entries[:3]][1:] == [{"metadata": {"labels": {"a": "b"}}}, None]
 
 
-@pytest.mark.parametrize("text", [b"", b"{}\n", b"[1]\n", b"junk", b'{"bindsim-log": 99}\n', b'{"bindsim-log": 1, "seed": 1}\n{"a": 1}\n'])
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{}\n", b"[1]\n", b"junk", b'{"bindsim-log": 99}\n', b'{"bindsim-log": 1, "seed": 1}\n{"a": 1}\n'],
+)
 def test_what_is_not_a_log_is_refused_by_line(text: bytes) -> None:
     with pytest.raises(ManifestError, match=r"run.jsonl:"):
         read_log(BytesIO(text), "run.jsonl")

@@ -11,7 +11,8 @@ from simulator.units import Quantity, format_duration, parse_duration, quantity
     ("written", "canonical"),
     # As `kubectl create quota q --hard=cpu=… --dry-run=client -o yaml` prints them.
     [("1024Mi", "1Gi"), ("1000m", "1"), ("0.5", "500m"), ("1.5Gi", "1536Mi"), ("1e3", "1e3"), ("1000", "1k"),
-     ("100G", "100G"), ("1500M", "1500M"), ("12Ki", "12Ki"), ("1023Mi", "1023Mi"), ("0", "0"), ("2Ti", "2Ti"), ("1E", "1E"),
+     ("100G", "100G"), ("1500M", "1500M"), ("12Ki", "12Ki"), ("1023Mi", "1023Mi"), ("0", "0"), ("2Ti", "2Ti"),
+     ("1E", "1E"),
      ("0.1", "100m"), ("10000000", "10M"), ("1.0Gi", "1Gi"), ("500Ki", "500Ki"), ("-1Gi", "-1Gi"), ("1000000u", "1")],
 )
 def test_a_quantity_is_printed_in_its_canonical_form(written: str, canonical: str) -> None:
@@ -27,7 +28,7 @@ def test_what_is_not_a_quantity_is_refused_in_the_words_of_kubernetes(written: o
 def test_quantities_compare_exactly_across_formats() -> None:
     assert quantity("10G") < quantity("10Gi")
     assert quantity("1Gi") == quantity("1024Mi")
-    assert not quantity("1000000000.000000001") == quantity("1G")
+    assert quantity("1000000000.000000001") != quantity("1G")
     assert quantity("1500m").value == 2 and quantity("1500m").milli == 1500
 
 

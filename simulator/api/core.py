@@ -1,4 +1,4 @@
-"""The core/v1 kinds: namespaces, services, quotas and events here; nodes, pods, claims and volumes in modules of their own."""
+"""The core/v1 kinds: namespaces, services, quotas and events here; the larger ones in modules of their own."""
 
 from __future__ import annotations
 

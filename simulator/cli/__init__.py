@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except InvariantViolated as defect:
         sys.stdout.flush()
-        print(f"internal error: {defect}\nThis is a defect of bindsim, not of your input. Please report it.", file=sys.stderr)
+        print(f"internal error: {defect}", file=sys.stderr)
+        print("This is a defect of bindsim, not of your input. Please report it.", file=sys.stderr)
         return DEFECT
     except SimulatorError as problem:
         sys.stdout.flush()

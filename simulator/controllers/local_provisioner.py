@@ -43,7 +43,7 @@ from simulator.flows import (
     Told,
 )
 from simulator.latency import Latency, constant
-from simulator.units import SECOND, Micros, format_duration
+from simulator.units import SECOND, Micros
 
 PERIOD: Final[Micros] = 10 * SECOND
 LATENCIES: Final[Mapping[str, Latency]] = {"wipe": constant(SECOND)}  # cleaning a directory
@@ -211,10 +211,10 @@ class LocalProvisioner:
         return DONE
 
     def _found(self, settings: Settings, node: Node, view: View) -> Iterable[PersistentVolume]:
-        """What discovery makes of the directories of a node; a class that is missing, or recycles, makes nothing."""
+        """What discovery makes of the directories of a node; nothing for a class that is missing."""
         for directory in settings.directories:
             storage_class = view.get(StorageClass, directory.storage_class)
-            if storage_class is None or storage_class.reclaim_policy == "Recycle":
+            if storage_class is None:
                 continue
             for file, size in directory.files.get(node.name, {}).items():
                 yield volume_of(settings, node, storage_class, f"{directory.host_path}/{file}", size)
@@ -243,7 +243,7 @@ class LocalProvisioner:
             uid = claim.metadata.uid
             seen.append(uid)
             if uid not in doomed:
-                text = (f"PVC is tied to a deleted Node. PVC will be cleaned up in {format_duration(delay)} "
+                text = (f"PVC is tied to a deleted Node. PVC will be cleaned up in {_in_words(delay)} "
                         "if the Node doesn't come back")
                 yield Tell(Emit(claim.key, "Warning", "ReferencedNodeDeleted", text, LOCAL_PROVISIONER))
                 yield Tell(Remember(Doomed(uid, view.now + delay)))
@@ -269,6 +269,12 @@ def _clean(settings: Settings, volume: PersistentVolume, memory: Memory) -> Step
             yield Tell(Emit(volume.key, "Warning", "VolumeFailedDelete", text, LOCAL_PROVISIONER))
         else:
             yield Delete(volume.key, uid=uid, rule="VB-114")
+
+
+def _in_words(delay: Micros) -> str:
+    """A duration as Go prints it."""
+    minutes, seconds = divmod(delay // SECOND, 60)
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
 
 
 def _is_over(volume: PersistentVolume) -> bool:

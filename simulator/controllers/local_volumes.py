@@ -98,7 +98,7 @@ def volume_name(file: str, node: str, storage_class: str) -> str:
     Examples
     --------
     >>> volume_name("vol1", "node1", "local")
-    'local-pv-a5a93c31'
+    'local-pv-a31016f3'
     """
     value = 2_166_136_261
     for byte in (file + node + storage_class).encode():

@@ -100,7 +100,9 @@ class TimelineEntry(Part, frozen=True):
 
     apply: Annotated[Any, Meta(description="a file, an object, or a list of these")] = None
     create: Annotated[Any, Meta(description="as apply, but an object that exists is an error")] = None
-    delete: Annotated[str | tuple[str, ...], Meta(description="KIND/NAME, or several; does not wait until they are gone")] = ()
+    delete: Annotated[
+        str | tuple[str, ...], Meta(description="KIND/NAME, or several; does not wait until they are gone")
+    ] = ()
     scale: str = ""
     patch: str = ""
     cordon: str = ""

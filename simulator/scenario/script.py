@@ -15,8 +15,8 @@ from simulator.units import Micros, format_duration
 class Script:
     """The entries of a timeline in order.
 
-    An entry is due when the one before it has begun, its time has come and its conditions hold; one that names neither a
-    time nor a condition, when all before it are done. So an ``at:`` need not wait for a drain that is held up.
+    An entry is due when the one before it has begun, its time has come and its conditions hold; one that names neither
+    a time nor a condition, when all before it are done. So an ``at:`` need not wait for a drain that is held up.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ from msgspec import Struct
 from simulator.api.storage import IMMEDIATE, NO_PROVISIONER, WAIT_FOR_FIRST_CONSUMER
 from simulator.latency import Latency, uniform
 from simulator.manifests.origin import Origin
-from simulator.scenario.file import Spec, TimelineEntry
+from simulator.scenario.file import FailCall, Spec, TimelineEntry
 from simulator.scenario.initial import from_plain, together, with_namespaces
 from simulator.scenario.load import Scenario
 from simulator.scenario.timeline import parse_timeline
@@ -99,14 +99,15 @@ class SmallSet(_Small, frozen=True):
 class SmallStep(_Small, frozen=True):
     """Something done `after` so many milliseconds: an action of a timeline, and what it is done to.
 
-    `replicas` is for "scale", `cascade` and `force` for "delete"; "apply" takes the name of one of the cluster's sets,
-    and "update" that of one whose pods get another image.
+    `cascade` and `force` are for "delete", `count` is for "scale" and for "fail_call", which takes a component whose
+    next calls may go wrong; "apply" takes the name of one of the cluster's sets, and "update" that of one whose pods
+    get another image.
     """
 
     action: str
     target: str
     after: int = 0
-    replicas: int = 0
+    count: int = 0
     cascade: str = "background"
     force: bool = False
 
@@ -172,7 +173,9 @@ class SmallCluster(_Small, frozen=True):
         elif step.action == "update":
             image = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": f"{_IMAGE}:{at}"}]}}}}
             return TimelineEntry(at=at, may_fail=True, patch=f"StatefulSet/{step.target}", to=image)
-        replicas = step.replicas if step.action == "scale" else None
+        elif step.action == "fail_call":
+            what = FailCall(component=step.target, times=step.count, answer="maybe")
+        replicas = step.count if step.action == "scale" else None
         cascade: Any = step.cascade
         return TimelineEntry(
             at=at, replicas=replicas, cascade=cascade, force=step.force, may_fail=True, **{step.action: what})
@@ -216,7 +219,7 @@ _ODD_VOLUMES: Final = st.builds(
     label=st.sampled_from(("", "ssd", "hdd")),
 )
 _PAUSES: Final = st.sampled_from((0, 2, 5, 12, 20, 150, 1100, 3000, 30_000, 400_000))
-_COMPONENTS: Final = ("scheduler", "statefulset", "persistentvolume-binder")
+_COMPONENTS: Final = ("scheduler", "statefulset", "persistentvolume-binder", "kubelet", "protection")
 _CLAIM, _POD, _SET, _NODE, _VOLUME = "PersistentVolumeClaim", "Pod", "StatefulSet", "Node", "PersistentVolume"
 
 
@@ -262,11 +265,11 @@ def small_steps(draw: st.DrawFn, nodes: int, sets: tuple[SmallSet, ...], volumes
     ordinal = draw(st.integers(0, max(0, owner.replicas - 1)))
     node = f"{_NODE}/node{draw(st.integers(1, nodes))}"
     kinds = ("scale", "pod", "claim", "set", "apply", "update", "cordon", "uncordon", "drain", "fail", "recover",
-             "node", "restart")
+             "node", "restart", "fail_call")
     match draw(st.sampled_from(kinds + (("volume",) if volumes else ()))):
         case "scale":
             replicas = draw(st.integers(0, 3))
-            return SmallStep(action="scale", target=f"{_SET}/{owner.name}", after=after, replicas=replicas)
+            return SmallStep(action="scale", target=f"{_SET}/{owner.name}", after=after, count=replicas)
         case "pod":
             force = draw(st.booleans())
             return SmallStep(action="delete", target=f"{_POD}/{owner.name}-{ordinal}", after=after, force=force)
@@ -281,8 +284,10 @@ def small_steps(draw: st.DrawFn, nodes: int, sets: tuple[SmallSet, ...], volumes
         case "node":
             return SmallStep(action="delete", target=node, after=after)
         case "restart":
-            component = draw(st.sampled_from(_COMPONENTS))
-            return SmallStep(action="restart", target=component, after=after)
+            return SmallStep(action="restart", target=draw(st.sampled_from(_COMPONENTS)), after=after)
+        case "fail_call":
+            component, count = draw(st.sampled_from(_COMPONENTS)), draw(st.integers(1, 5))
+            return SmallStep(action="fail_call", target=component, after=after, count=count)
         case ("apply" | "update") as action:
             return SmallStep(action=action, target=owner.name, after=after)
         case action:

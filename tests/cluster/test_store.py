@@ -46,7 +46,12 @@ def test_a_cache_shows_the_store_as_it_was_before_what_is_undelivered(history: l
     """A cache that lags is compared with a plain copy that applies the same changes when they are delivered."""
     changes: list[Change] = []
     cache, copy = Cache(), {}
-    store = Store(lambda change: (changes.append(change), cache.delay(change)) and None)  # type: ignore[func-returns-value]
+
+    def happened(change: Change) -> None:
+        changes.append(change)
+        cache.delay(change)
+
+    store = Store(happened)
     view = CacheView(store, cache, Clock(), Clock())
     for name, node, deliveries in history:
         pod = make_pod(name)

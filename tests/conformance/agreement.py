@@ -24,13 +24,13 @@ _HEAD = """# How far the simulator agrees with Kubernetes 1.36
 
 Written by `pytest tests/conformance --write-agreement`; the tests fail when it is not current.
 
-*Upstream* cases are questions that 1.36 is known to answer so: which volume for a claim, which nodes for a pod, what a
-StatefulSet does next. The answers must be equal. *Recorded* cases are runs of a real 1.36.2 control plane. Their first run is
-replayed with the recorded choices and compared: pods, claims, volumes, sets and taints at the end of each stage, events with
-their messages, answers of the API server, the order of causes and effects, and waits that a rule fixes. Of repeated
-cases every observed outcome must be reachable, and where there are enough repetitions, the observed frequencies
-must be likely (an exact multinomial test at 0.001) under the tie policy that fits. *Random* cases are recorded runs of clusters
-that nobody designed.
+*Upstream* cases are questions that 1.36 is known to answer so: which volume for a claim, which nodes for a pod, what
+a StatefulSet does next. The answers must be equal. *Recorded* cases are runs of a real 1.36.2 control plane. Their
+first run is replayed with the recorded choices and compared: pods, claims, volumes, sets and taints at the end of
+each stage, events with their messages, answers of the API server, the order of causes and effects, and waits that a
+rule fixes. Of repeated cases every observed outcome must be reachable, and where there are enough repetitions, the
+observed frequencies must be likely (an exact multinomial test at 0.001) under the tie policy that fits. *Random*
+cases are recorded runs of clusters that nobody designed.
 """
 
 
@@ -75,7 +75,7 @@ def _left_out(deviations: Mapping[str, Any]) -> Iterator[str]:
 def _rules() -> Iterator[str]:
     yield "## Rule by rule"
     yield ""
-    yield "The rules of Kubernetes 1.36 that the simulator was written from; `python -m tests.rules` prints each with its code"
-    yield "and its tests, and [rules.md](rules.md) lists them."
+    yield "The rules of Kubernetes 1.36 that the simulator was written from; `python -m tests.rules` prints each with"
+    yield "its code and its tests, and [rules.md](rules.md) lists them."
     yield ""
     yield from (f"- {line}" for line in summaries(audit()))

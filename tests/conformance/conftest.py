@@ -88,7 +88,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(text, encoding="utf-8")
     elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-        reporter.write_line("docs/agreement.md is not current: run pytest tests/conformance --write-agreement", red=True)
+        reporter.write_line("docs/agreement.md is old: run pytest tests/conformance --write-agreement", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

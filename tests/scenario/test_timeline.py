@@ -109,5 +109,6 @@ def test_every_action_is_tried_here_and_every_fault_can_be_carried_out() -> None
 
 
 def test_a_call_that_fails_is_told_by_who_calls_and_what_for(tmp_path: Path) -> None:
-    (calls,) = entry(tmp_path, failCall={"component": "scheduler", "verb": "bind", "kind": "pods", "answer": "lost"}).faults
+    written = {"component": "scheduler", "verb": "bind", "kind": "pods", "answer": "lost"}
+    (calls,) = entry(tmp_path, failCall=written).faults
     assert calls == Calls("scheduler", "bind", "Pod", fate=LOST)

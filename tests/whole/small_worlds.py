@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object, encode_json
+from simulator.assembly import control_plane
 from simulator.choices import Chooser
+from simulator.cluster.component import Component
 from simulator.cluster.faults import Calls
 from simulator.controllers.provisioner_memory import Configured
 from simulator.controllers.storage_driver import StorageDriver
@@ -149,7 +152,8 @@ class Played:
 def play(
     objects: Iterable[Object | Mapping[str, Any]], timeline: Sequence[Mapping[str, Any]] = (), *,
     faults: Sequence[Calls] = (), drivers: Mapping[str, StorageDriver] | None = None, until: str | None = None,
-    chooser: Chooser | None = None, prepare: Callable[[Cluster], None] = lambda cluster: None, **spec: Any,
+    chooser: Chooser | None = None, components: Sequence[Component] = (),
+    prepare: Callable[[Cluster], None] = lambda cluster: None, **spec: Any,
 ) -> Played:
     """Run a small scenario to its end, or to a time.
 
@@ -158,6 +162,7 @@ def play(
     faults : API calls that go wrong.
     drivers : how provisioners behave.
     chooser : instead of one with the seed and the tie policy of the scenario.
+    components : in addition to those of the control plane.
     """
 
     def ready(cluster: Cluster) -> None:
@@ -167,7 +172,8 @@ def play(
         prepare(cluster)
 
     scenario = small_scenario(objects, timeline, **spec)
-    played = Played(run(scenario, until=parse_duration(until) if until else None, prepare=ready, chooser=chooser))
+    with patch("simulator.simulation.control_plane", lambda drivers: (*control_plane(drivers), *components)):
+        played = Played(run(scenario, until=parse_duration(until) if until else None, prepare=ready, chooser=chooser))
     assert not played.run.failures, played.run.failures
     return played
 

@@ -35,6 +35,8 @@ from tests.whole.oracle import SELECTED_NODE, bindable, short_of_goal, why_not, 
 
 SEEDS = st.integers(0, 3)
 EXAMPLES = settings().max_examples
+LATER = 2 * HOUR + 123_457
+"""Not a moment at which a timer fires."""
 MANY, FEW = settings(max_examples=EXAMPLES), settings(max_examples=max(1, EXAMPLES // 2))
 PAIR = (SmallVolume(), SmallVolume())
 DEVIL = SmallCluster(nodes=(SmallNode(volumes=PAIR),) * 2, sets=(SmallSet(replicas=2, apart=True),))
@@ -163,7 +165,7 @@ def test_what_is_said_at_the_end_is_still_so_two_hours_later(cluster: SmallClust
     result = run(cluster.scenario(), seed=seed, keep_log=False)
     if result.verdict == "no verdict":
         return
-    later = run(cluster.scenario(), seed=seed, keep_log=False, until=result.world.now + 2 * HOUR)
+    later = run(cluster.scenario(), seed=seed, keep_log=False, until=result.world.now + LATER)
     assert later.verdict == result.verdict
     before, after = everything(result.world.store), everything(later.world.store)
     if result.verdict == "converged":  # volumes have no goal: one may still be on its way to Released (VB-81)

@@ -9,6 +9,7 @@ import pytest
 
 from simulator.api.core import PersistentVolume
 from simulator.api.meta import Key, Object, evolve
+from simulator.cluster.faults import Calls
 from simulator.controllers.protection import ProtectionController
 from simulator.controllers.storage_driver import StorageDriver
 from simulator.controllers.volume_binder import VolumeBinder
@@ -146,6 +147,19 @@ def test_scheduler_and_controller_may_want_the_same_volume_and_one_of_them_loses
     found = outcomes(winner, range(80), [*CLASSES, *nodes(1), local("v", "n1")],
                      [apply(claim(), at="1s"), apply(pod(), claim("named", volumeName="v"), at="2s")], latency=RANGE)
     assert {name for name, _ in found} == {"c", "named"} and ("named", "conflict") in found
+
+
+@pytest.mark.rule("VB/ND-20")
+@pytest.mark.parametrize(("order", "fails", "winner"), [("ab", "", "a"), ("ba", "", "b"), ("ab", "first", "b")])
+def test_of_two_pods_the_first_in_the_queue_gets_the_only_volume_unless_it_has_to_back_off(
+    order: str, fails: str, winner: str
+) -> None:
+    played = play(
+        [*CLASSES, *nodes(1), local("v", "n1")],
+        [apply(claim("a"), claim("b"), pod(order[0], order[0]), at="1s"), apply(pod(order[1], order[1]), at="1.5s")],
+        faults=[Calls("scheduler", "update", "PersistentVolume")] if fails else (),
+    )
+    assert played.node_of(winner) == "n1" and played.node_of({"a": "b", "b": "a"}[winner]) == ""
 
 
 @pytest.mark.rule("VB/ND-13", "VB-118", "VB-143")

@@ -11,6 +11,7 @@ from msgspec import Struct
 from simulator.api.core import PersistentVolumeClaim
 from simulator.api.meta import Object, evolve, with_annotations, with_meta
 from simulator.binding.names import PROTECTS_ASSET, PROVISIONED_BY, SELECTED_NODE
+from simulator.choices import Scripted
 from simulator.cluster.faults import Calls
 from simulator.controllers.storage_driver import StorageDriver
 from simulator.testing.builders import apart, make_claim, make_class, make_node, make_pod, make_set, make_volume
@@ -166,7 +167,7 @@ CASES = [
     Case(
         name="S-8", given=[with_annotations(local("v1", "n1", persistentVolumeReclaimPolicy="Delete"),
                                             {PROVISIONED_BY: "local-volume-provisioner-n1"})],
-        drivers={"local-volume-provisioner-n1": StorageDriver(absent=True)}, steps=used(*NEW_CLAIM),
+        steps=used(*NEW_CLAIM),
         refused={"p": f"2 {NB}"}, phases=[("PersistentVolume", "v1", "Released")],
         # what its cleaner would do as soon as it is there again: delete the volume and find the directory anew
         way_out=[{"delete": "PersistentVolume/v1"}, apply(local("v1", "n1"), when="PersistentVolume/v1 is gone")],
@@ -418,7 +419,8 @@ def test_of_two_provisioned_claims_the_second_does_not_fit_and_the_first_holds_t
         [apply(claim("a", storage_class="made"), claim("b", storage_class="made"), pod("p", "a", "b"), at="1s"),
          {"at": "120s", "delete": "PersistentVolumeClaim/a"},
          apply(claim("a", storage_class="made"), when="PersistentVolumeClaim/a is gone")],
-        drivers={CSI: StorageDriver(topology=HOSTNAME, capacity={"n1": quantity("1Gi")})}, seed=0,
+        drivers={CSI: StorageDriver(topology=HOSTNAME, capacity={"n1": quantity("1Gi")})},
+        chooser=Scripted((0, 1), points=("node",)),
     )
     then = played.before(2)
     tried = [entry.new.metadata.annotations[SELECTED_NODE] for entry in then.entries
