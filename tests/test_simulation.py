@@ -88,4 +88,4 @@ def test_an_initial_object_that_the_api_server_refuses_is_an_error_with_its_plac
                     "spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce]}\n")
     with pytest.raises(ManifestError) as problem:
         run(load_scenario([str(path)]))
-    assert str(problem.value).startswith(f"{path}:1: ") and "must specify a volume type" in str(problem.value)
+    assert str(problem.value).startswith(f"{path}:4: ") and "must specify a volume type" in str(problem.value)

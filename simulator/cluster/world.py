@@ -74,6 +74,7 @@ class World:
         self.log = log if log is not None else Log()
         self.store = Store(self._changed)
         self.api = ApiServer(self.store)
+        self._has_begun = False
         self._is_watched = True
         self.enabled: list[Enabled] = []
         self.in_flight = 0
@@ -95,13 +96,14 @@ class World:
         What the API server refused.
         """
         self._cause = ("kubectl", "load", "")
-        self._is_watched = False
+        self._is_watched = self._has_begun
         answers = [self.api.load(obj, self.now) for obj in objects]
         self._is_watched = True
         return [answer for answer in answers if isinstance(answer, Refused)]
 
     def begin(self) -> None:
-        """Fill all caches with what is there, and start all periodic timers."""
+        """Show everybody what is there, and start all periodic timers; from now on changes are delivered."""
+        self._has_begun = True
         for runtime in self.runtimes.values():
             self._list(runtime)
             for periodic in runtime.component.periodics:
@@ -176,7 +178,8 @@ class World:
         for kind in self.store.kinds():
             if kind in runtime.component.watches:
                 for key, obj in list(self.store.of_kind(kind).items()):
-                    self._observe(runtime, Change(key, None, obj))
+                    if runtime.view.get(key) is obj:  # else its creation is still on its way
+                        self._observe(runtime, Change(key, None, obj))
 
     def _observe(self, runtime: Runtime, change: Change) -> None:
         for told in runtime.component.observe(change, runtime.view):

@@ -136,7 +136,7 @@ def _observe_node(change: Change, view: View) -> list[Told]:
     began: Micros | None = view.memory.began
     if began is None:
         told.append(Remember(Begun()))
-    elif old is None and (new.metadata.creation_timestamp or 0) >= began:
+    elif old is None and (new.metadata.creation_timestamp or 0) > began:
         text = f"Node {name} event: Registered Node {name} in Controller"
         told.append(Emit(change.key, "Normal", "RegisteredNode", text, SOURCE))
     if any(mirrored(new)):

