@@ -163,7 +163,7 @@ def why_not_made(each: StatefulSet, ordinal: int, store: Store) -> str:
     SmallStep(action="fail", target="Node/node1", after=5000),)), seed=0)
 def test_what_is_said_at_the_end_is_still_so_two_hours_later(cluster: SmallCluster, seed: int) -> None:
     result = run(cluster.scenario(), seed=seed, keep_log=False)
-    if result.verdict == "no verdict":
+    if result.verdict == "no verdict" or runs_without_its_node(result.world.store):
         return
     later = run(cluster.scenario(), seed=seed, keep_log=False, until=result.world.now + LATER)
     assert later.verdict == result.verdict
@@ -172,6 +172,11 @@ def test_what_is_said_at_the_end_is_still_so_two_hours_later(cluster: SmallClust
         before, after = ({key: obj for key, obj in each.items() if not key.startswith("PersistentVolume/")}
                          for each in (before, after))
     assert before == after
+
+
+def runs_without_its_node(store: Store) -> bool:
+    """Whether a pod is to be collected, in 40 to 80 seconds (WL-132): until then it is as ready as before."""
+    return any(pod.spec.node_name and store.get(Node, pod.spec.node_name) is None for pod in store.list(Pod))
 
 
 # --- when there is room -----------------------------------------------------------------------------------------------
