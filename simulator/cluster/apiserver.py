@@ -85,10 +85,7 @@ class ApiServer:
         nobody has claimed is Available already (VB-3), so that what else begins now does not race it.
         """
         if not obj.metadata.uid:
-            made = self._create(obj, now)
-            if isinstance(made, PersistentVolume) and (made.spec.claim_ref is None or not made.spec.claim_ref.uid):
-                return self._store.put(evolve(made, status=evolve(made.status, phase="Available")))
-            return made
+            return self._create(obj, now, is_settled=True)
         obj = with_defaults(_in_namespace(obj))
         if (there := self._store.find(obj.key)) is not None:
             return already_exists(there)
@@ -107,7 +104,7 @@ class ApiServer:
 
     # --- create -----------------------------------------------------------------------------------------------------
 
-    def _create(self, obj: Object, now: Micros) -> Object | Refused:
+    def _create(self, obj: Object, now: Micros, is_settled: bool = False) -> Object | Refused:
         store = self._store
         obj = _in_namespace(obj)
         refusal = plugins.namespace_refusal(store, obj)
@@ -131,6 +128,10 @@ class ApiServer:
             deletion_grace_period_seconds=None, generation=1 if strategy_of(made).has_generation else 0))  # WL-4
         if isinstance(made, ResourceQuota):
             return store.put(quota.counted(store, made))
+        if is_settled and isinstance(made, PersistentVolume):
+            reference = made.spec.claim_ref
+            if reference is None or not reference.uid:
+                made = evolve(made, status=evolve(made.status, phase="Available"))
         quota.charge(store, made, None)
         return store.put(made)
 
