@@ -312,7 +312,8 @@ def small_clusters(
     volumes = tuple(
         f"pv-node{number}-{index}" for number, node in enumerate(nodes, 1) for index in range(1, len(node.volumes) + 1)
     )
-    steps = draw(st.lists(small_steps(len(nodes), sets, volumes if odd else ()), max_size=max_steps))
+    steps = small_steps(len(nodes), sets, volumes if odd else ())
+    done = draw(st.integers(0, max_steps).flatmap(lambda count: st.lists(steps, min_size=count, max_size=count)))
     modes = (IMMEDIATE, WAIT_FOR_FIRST_CONSUMER, "") if odd else (IMMEDIATE, WAIT_FOR_FIRST_CONSUMER)
     provisioners = (NO_PROVISIONER, NO_PROVISIONER, PROVISIONER) if provisioned else (NO_PROVISIONER,)
     return SmallCluster(
@@ -321,6 +322,6 @@ def small_clusters(
         binding=draw(st.sampled_from(modes)),
         provisioner=draw(st.sampled_from(provisioners)),
         round_robin=draw(st.booleans()),
-        steps=tuple(steps),
+        steps=tuple(done),
         lag=draw(st.sampled_from((0, 0, 30, 300))) if odd else 0,
     )

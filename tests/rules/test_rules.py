@@ -8,7 +8,7 @@ import pytest
 
 from tests.rules.audit import Audit, Row, audit, misnumbered
 from tests.rules.report import markdown, text
-from tests.rules.scan import Place, markers, rules_in
+from tests.rules.scan import ROOT, Place, markers, rules_in
 from tests.rules.table import DOCUMENTS, Entry, read_rules
 
 
@@ -25,6 +25,11 @@ def test_every_rule_has_a_state_with_what_the_state_needs(found: Audit, document
 def test_the_table_has_no_other_problems(found: Audit) -> None:
     of_rows = {f"{row.entry.id}: {problem}" for row in found.rows for problem in row.problems}
     assert not [problem for problem in found.problems if problem not in of_rows]
+
+
+def test_the_page_of_the_rules_is_current(found: Audit) -> None:
+    """Renew it with: python -m tests.rules --markdown."""
+    assert (ROOT / "docs" / "rules.md").read_text(encoding="utf-8") == markdown(found)
 
 
 def test_both_forms_show_every_rule(found: Audit) -> None:
