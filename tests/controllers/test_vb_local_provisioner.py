@@ -126,6 +126,17 @@ def test_a_directory_that_cannot_be_cleaned_stays_a_released_volume_and_is_said_
 
 
 @pytest.mark.rule("VB-114")
+@pytest.mark.parametrize(("wipe", "rounds"), [("2s", 1), ("25s", 3)])
+def test_a_volume_is_deleted_in_the_round_after_its_cleaning_however_long_that_takes(wipe: str, rounds: int) -> None:
+    played = play([DISKS, *nodes(1)], [
+        apply(make_claim("c", storage_class="disks"), make_pod("p", claims=("c",)), at="1s"),
+        {"at": "15s", "delete": "Pod/p"}, {"when": "Pod/p is gone", "delete": "PersistentVolumeClaim/c"},
+    ], components=[LocalProvisioner(Settings(directories=(found("n1"),)))], latency={"wipe": wipe}, until="100s")
+    removed, = changes(played, name_on("n1"), "remove")
+    assert removed == pytest.approx(20 + 10 * rounds, abs=0.1)
+
+
+@pytest.mark.rule("VB-114")
 def test_retain_is_left_alone() -> None:
     keeps = make_class("disks", mode="WaitForFirstConsumer", reclaimPolicy="Retain")
     played = play([keeps, *nodes(1)], [

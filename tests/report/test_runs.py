@@ -40,8 +40,8 @@ def test_the_devils_timeline_fits_on_a_screen(seed: int) -> None:
 def test_the_stuck_devil_is_explained_in_one_sentence() -> None:
     text = " ".join(" ".join(reason_lines(log_of("devil"))).split())
     assert re.search(
-        r"consul-(\d) waits: its claim data-consul-\1 is bound to pv-node(\d)-\d, which exists only on node\2; node\2 already "
-        r"runs consul-\d, and consul-\1 may not share a node with app=consul", text
+        r"consul-(\d) waits: its claim data-consul-\1 is bound to pv-node(\d)-\d, which exists only on node\2; "
+        r"node\2 already runs consul-\d, and consul-\1 may not share a node with app=consul", text
     )
 
 

@@ -206,6 +206,18 @@ def test_a_retry_is_refused_when_the_room_has_gone_meanwhile() -> None:
     assert played.refusal("p") == f"1 node(s) did not have enough free storage, 1 {NB}"
 
 
+@pytest.mark.rule("VB-148", "VB-149", "VB-25")
+@pytest.mark.parametrize("kind", ["wait", "made"])
+def test_what_is_older_than_the_own_write_is_waited_for(kind: str) -> None:
+    """The first polls see neither the claimRef nor the selected node that this very binding has written."""
+    played = play([*CLASSES, *nodes(1), local("v", "n1")], [apply(claim(storage_class=kind), pod(), at="1s")],
+                  latency={"watch": "2500ms"})
+    assert played.run.verdict == "converged" and not played.events("p", "FailedScheduling")
+    bound, = (entry.time for entry in played.entries if entry.verb == "bind")
+    written = next(entry.time for entry in played.entries if entry.actor == "scheduler" and entry.verb == "update")
+    assert bound - written > 5 * SECOND
+
+
 @pytest.mark.rule("VB-147")
 def test_a_time_out_of_zero_fails_at_once() -> None:
     volume = make_volume("v", node="n1", storage_class="wait", phase="Available")
