@@ -13,6 +13,7 @@ from simulator.assembly import LATENCIES, control_plane
 from simulator.choices import Chooser, Seeded
 from simulator.cluster.store import Store
 from simulator.cluster.world import World
+from simulator.controllers.local_volumes import Directory, Settings
 from simulator.controllers.storage_driver import StorageDriver
 from simulator.drivers.rest import Rest
 from simulator.errors import ManifestError
@@ -26,7 +27,7 @@ from simulator.scenario.header import header_of
 from simulator.scenario.kubectl import Applied, Kubectl
 from simulator.scenario.load import Scenario
 from simulator.scenario.script import Script
-from simulator.units import HOUR, Micros, format_duration, parse_duration
+from simulator.units import HOUR, Micros, format_duration, parse_duration, quantity
 
 RUN: Final = Key("Run", "", "")
 HORIZON: Final[Micros] = 4 * HOUR
@@ -84,6 +85,25 @@ def _line(item: Loaded, refusal: Refused) -> int:
     return line_of(item.origin, field[1]) if field is not None else item.origin.line
 
 
+def _local_volumes(scenario: Scenario) -> Settings | None:
+    described = scenario.spec.local_provisioner
+    if described is None:
+        return None
+    return Settings(
+        directories=tuple(
+            Directory(
+                found.storage_class,
+                {node: {name: quantity(size) for name, size in files.items()} for node, files in found.files.items()},
+                found.host_path,
+            )
+            for found in described.directories
+        ),
+        absent=frozenset(described.absent),
+        wipe_error=described.wipe_error,
+        cleanup_after=parse_duration(described.cleanup_after) if described.cleanup_after else None,
+    )
+
+
 class Cluster:
     """A world with its initial objects, its goals and its script: what a driver runs.
 
@@ -96,7 +116,7 @@ class Cluster:
     def __init__(
         self, scenario: Scenario, chooser: Chooser, driver: Callable[[World], Driver], log: Log
     ) -> None:
-        self.world = World((*control_plane(_drivers(scenario)), Kubectl()), chooser, log)
+        self.world = World((*control_plane(_drivers(scenario), local_volumes=_local_volumes(scenario)), Kubectl()), chooser, log)
         self.goals = Goals(self.world.store)
         self.world.watchers.append(self.goals)
         loaded = scenario.initial.objects
@@ -138,10 +158,16 @@ class Cluster:
         -------
         The verdict, and why in a sentence.
         """
-        script, rest = self.script, self.driver.rest
+        script, rest, world = self.script, self.driver.rest, self.world
+        rested = -1  # the version of the store at which nothing could come any more
 
         def is_over() -> bool:
-            if script.advance() or goes_on:
+            nonlocal rested
+            if script.advance():
+                return False
+            if goes_on:
+                if rested != world.store.version and rest.is_reached():
+                    rested = world.store.version
                 return False
             if not script.is_done:
                 return script.waiting_for is not None and rest.is_reached()
@@ -155,7 +181,7 @@ class Cluster:
             return NO_VERDICT, f"at {at}, the horizon of this run, {script.place}"
         if not self.goals.unmet:
             return CONVERGED, f"everything reached its goal by {format_duration(self.world.last_change)}"
-        if rest.is_reached():
+        if rest.is_reached() or rested == world.store.version:
             last = format_duration(self.world.last_change)
             return STUCK, f"nothing has changed since {last}, and nothing can: all timers have fired in vain by {at}"
         return NO_VERDICT, f"at {at}, the horizon of this run, things were still under way"

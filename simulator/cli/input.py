@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from simulator.cli import leave_quietly
 from simulator.errors import ScenarioError
 from simulator.eventlog import Log
 from simulator.scenario.load import Scenario, load_scenario
@@ -15,6 +18,15 @@ def load_input(arguments: Namespace, settings: dict[str, str] | None = None) -> 
     """The scenario that the arguments name."""
     given = dict(parse_setting(written) for written in arguments.set)
     return load_scenario(arguments.sources, {**given, **(settings or {})}, arguments.nodes, sys.stdin)
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Whoever reads the output may have seen enough, as ``head`` does; the exit code stays that of the run."""
+    try:
+        yield
+    except BrokenPipeError:
+        leave_quietly()
 
 
 def write_log(log: Log, path: str) -> None:

@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 
 from simulator.cli import CONVERGED, FAILED, NO_VERDICT, STUCK
-from simulator.cli.input import load_input, write_log
+from simulator.cli.input import load_input, reader_may_leave, write_log
 
 
 def main(arguments: Namespace) -> int:
@@ -16,14 +16,16 @@ def main(arguments: Namespace) -> int:
     result = run(load_input(arguments), seed=arguments.seed, ties=arguments.ties, until=arguments.until)
     if arguments.log:
         write_log(result.log, arguments.log)
-    if arguments.output == "json":
-        from simulator.report.data import run_result
+    with reader_may_leave():
+        if arguments.output == "json":
+            from simulator.report.data import run_result
 
-        sys.stdout.write(run_result(result.log))
-    else:
-        from simulator.report.text import print_run
+            sys.stdout.write(run_result(result.log))
+        else:
+            from simulator.report.text import print_run
 
-        print_run(result.log, sys.stdout)
+            print_run(result.log, sys.stdout)
+        sys.stdout.flush()
     if result.verdict == "converged":
         return FAILED if result.failures else CONVERGED
     return STUCK if result.verdict == "stuck" else NO_VERDICT

@@ -7,7 +7,7 @@ scheduler.
 from __future__ import annotations
 
 from simulator.api.apps import StatefulSet
-from simulator.api.core import PersistentVolumeClaim, Pod
+from simulator.api.core import Node, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object
 from simulator.api.storage import WAIT_FOR_FIRST_CONSUMER, StorageClass
 from simulator.cluster.component import Change
@@ -28,7 +28,7 @@ def shortfall(obj: Object, store: Store) -> str | None:
     if isinstance(obj, StatefulSet):
         return _set_shortfall(obj)
     if isinstance(obj, Pod):
-        return _pod_shortfall(obj)
+        return _pod_shortfall(obj, store)
     if isinstance(obj, PersistentVolumeClaim):
         return _claim_shortfall(obj, store)
     return None
@@ -48,7 +48,9 @@ def _set_shortfall(obj: StatefulSet) -> str | None:
     return None
 
 
-def _pod_shortfall(pod: Pod) -> str | None:
+def _pod_shortfall(pod: Pod, store: Store) -> str | None:
+    if pod.spec.node_name and store.get(Node, pod.spec.node_name) is None and not pod.is_finished:
+        return "is on a node that is gone"
     if pod.is_ready or pod.status.phase == "Succeeded" or pod.spec.scheduling_gates:
         return None
     if not pod.spec.node_name and pod.spec.scheduler_name not in ("", SCHEDULER_NAME):
@@ -98,6 +100,9 @@ class Goals:
                     claim = self._store.get(PersistentVolumeClaim, name, pod.metadata.namespace)
                     if claim is not None:
                         self._judge(claim)
+        elif change.key.kind == "Node" and (change.old is None or obj is None):
+            for pod in self._store.by("pods-by-node", change.key.name):
+                self._judge(pod)
         elif change.key.kind == "StorageClass":
             for claim in self._store.list(PersistentVolumeClaim):
                 self._judge(claim)

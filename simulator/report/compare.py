@@ -82,7 +82,8 @@ def wilson(hits: int, runs: int) -> tuple[float, float]:
     centre = share + square / (2 * runs)
     spread = _Z * sqrt(share * (1 - share) / runs + square / (4 * runs * runs))
     scale = 1 + square / runs
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    lower = (centre - spread) / scale if hits else 0.0  # exactly, not up to rounding
+    return max(0.0, lower), min(1.0, (centre + spread) / scale)
 
 
 def _seconds(time: Micros | None) -> str:

@@ -200,6 +200,23 @@ class Provisioner(Part, frozen=True):
     immediate_node: Annotated[str, Meta(description="where volumes of Immediate claims go")] = ""
 
 
+class LocalDirectory(Part, frozen=True):
+    """A discovery directory of the local static provisioner: what is found below it becomes volumes of one class."""
+
+    storage_class: str
+    files: Annotated[dict[str, dict[str, str]], Meta(description="node → file or directory found there → its size")]
+    host_path: str = "/mnt/disks"
+
+
+class LocalProvisioner(Part, frozen=True):
+    """The local static provisioner, one instance on each node: volumes from directories, wiped when released."""
+
+    directories: tuple[LocalDirectory, ...]
+    absent: Annotated[tuple[str, ...], Meta(description="nodes whose instance does not run")] = ()
+    wipe_error: Annotated[str, Meta(description="why directories cannot be cleaned")] = ""
+    cleanup_after: Annotated[str, Meta(description="claims of a node that is gone are deleted after this time")] = ""
+
+
 class Spec(Part, frozen=True):
     """What a scenario says."""
 
@@ -212,6 +229,7 @@ class Spec(Part, frozen=True):
     nodes: NodeGenerator | tuple[NodeGenerator, ...] | None = None
     volumes: VolumeGenerator | tuple[VolumeGenerator, ...] | None = None
     provisioners: tuple[Provisioner, ...] = ()
+    local_provisioner: LocalProvisioner | None = None
     latency: Annotated[dict[str, Any], Meta(description="by point: 30ms, [10ms, 50ms], or quantiles")] = {}
     timeline: tuple[TimelineEntry, ...] = ()
     until: Annotated[str, Meta(description="go on to this time, even if all is well before")] = ""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from io import StringIO
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,12 +18,12 @@ from simulator.errors import ScenarioError
 from simulator.latency import Latency, parse_latency
 from simulator.manifests.documents import Complaint, Document, read_documents
 from simulator.manifests.origin import Origin, Source, line_of
-from simulator.scenario.file import FIELDS, NodeGenerator, ScenarioFile, Spec, VolumeGenerator
+from simulator.scenario.file import FIELDS, NodeGenerator, ScenarioFile, Spec, TimelineEntry, VolumeGenerator
 from simulator.scenario.generators import generate_nodes, generate_volumes
 from simulator.scenario.initial import Initial, from_plain, from_sources, together, with_namespaces
 from simulator.scenario.parameters import known_parameters, substitute, typed_like
 from simulator.scenario.timeline import Entry, parse_timeline
-from simulator.units import parse_duration
+from simulator.units import parse_duration, quantity
 
 
 class Scenario(Struct, frozen=True):
@@ -62,6 +64,11 @@ def load_scenario(
     ScenarioError, ManifestError
         What is wrong, where, and how to mend it.
     """
+    if list(sources) == ["-"]:
+        text = (stdin if stdin is not None else sys.stdin).read()
+        if _is_scenario(text.encode("utf-8", "surrogateescape")):
+            return _load_file(Path("stdin"), settings or {}, nodes, text.encode("utf-8", "surrogateescape"))
+        stdin = StringIO(text)
     found = [path for path in map(_scenario_file, sources) if path is not None]
     if found and len(sources) == 1:
         return _load_file(found[0], settings or {}, nodes)
@@ -71,7 +78,11 @@ def load_scenario(
         name = next(iter(settings))
         raise ScenarioError(f"--set {name}: only a scenario file has parameters; these are bare manifests.")
     initial = with_namespaces(together([*_added_nodes(nodes), from_sources(sources, stdin)]))
-    return Scenario(name=Path(sources[0]).stem, path="", spec=Spec(), initial=initial)
+    for item in initial.not_simulated:
+        if item.api_version.startswith("bindsim/"):
+            raise ScenarioError(f"{item.origin}: write apiVersion: bindsim/v1 and kind: Scenario, and give the file alone.")
+    name = "standard input" if sources[0] == "-" else Path(sources[0]).stem
+    return Scenario(name=name, path="", spec=Spec(), initial=initial)
 
 
 def _added_nodes(count: int | None) -> list[Initial]:
@@ -93,12 +104,19 @@ def _scenario_file(source: str) -> Path | None:
             head = file.read(4096)
     except (OSError, ValueError):
         return None  # whoever reads it as a manifest says what is the matter
-    return path if b"bindsim/v" in head and b"Scenario" in head else None
+    return path if _is_scenario(head) else None
 
 
-def _load_file(path: Path, settings: Mapping[str, str], nodes: int | None) -> Scenario:
+def _is_scenario(head: bytes) -> bool:
+    return b"bindsim/v" in head and b"Scenario" in head
+
+
+def _load_file(
+    path: Path, settings: Mapping[str, str], nodes: int | None, content: bytes | None = None
+) -> Scenario:
+    """Load a scenario file, or the text of one; what it names stands beside it."""
     where = str(path)
-    document = _read(path)
+    document = _read(path, content)
     origin, raw = document.origin, document.raw
     written = raw.get("spec")
     defaults = written.get("parameters") if isinstance(written, dict) else None
@@ -121,6 +139,7 @@ def _load_file(path: Path, settings: Mapping[str, str], nodes: int | None) -> Sc
             parse_duration(spec.until)
         except ValueError as problem:
             raise ScenarioError(f"{where}:{line_of(origin, 'spec.until')}: spec.until: {problem}.") from None
+    _check_local_provisioner(spec, origin)
     if not initial.objects and not timeline:
         raise ScenarioError(f"{where}: no objects and no timeline. Name manifests under spec.manifests.")
     return Scenario(
@@ -134,12 +153,27 @@ def _load_file(path: Path, settings: Mapping[str, str], nodes: int | None) -> Sc
     )
 
 
-def _read(path: Path) -> Document:
+def _check_local_provisioner(spec: Spec, origin: Origin) -> None:
+    described = spec.local_provisioner
+    if described is None:
+        return
     try:
-        content = path.read_bytes()
+        for found in described.directories:
+            for size in (size for files in found.files.values() for size in files.values()):
+                quantity(size)
+        if described.cleanup_after:
+            parse_duration(described.cleanup_after)
+    except ValueError as problem:
+        line = line_of(origin, "spec.localProvisioner")
+        raise ScenarioError(f"{origin.file}:{line}: spec.localProvisioner: {problem}.") from None
+
+
+def _read(path: Path, content: bytes | None) -> Document:
+    try:
+        text = path.read_bytes() if content is None else content
     except OSError as problem:
         raise ScenarioError(f"{path}: {problem.strerror}. Name a file that can be read.") from None
-    found = list(read_documents(Source(str(path)), content))
+    found = list(read_documents(Source(str(path), content), text))
     for item in found:
         if isinstance(item, Complaint):
             raise ScenarioError(item.message)
@@ -165,6 +199,9 @@ def _in_words(kind: str) -> str:
     return _WORDS.get(kind, f'"{kind}"')
 
 
+_IN_TIMELINE = re.compile(r"spec\.timeline\[[^\]]*\]")
+
+
 def _explain(origin: Origin, problem: str) -> str:
     """A line for what the typed reading found: where, what, and what was probably meant."""
     found = _PROBLEM.fullmatch(problem)
@@ -174,7 +211,8 @@ def _explain(origin: Origin, problem: str) -> str:
         what = _QUOTED.sub(lambda types: " or ".join(map(_in_words, types[1].split(" | "))), what)
         return f"{origin.file}:{line_of(origin, path)}: {path or 'the scenario'}: {what}. Correct that field."
     name = unknown[1]
-    near = get_close_matches(name, FIELDS, 1)
+    known = TimelineEntry.__struct_encode_fields__ if _IN_TIMELINE.fullmatch(path) else FIELDS
+    near = get_close_matches(name, known, 1)
     line = line_of(origin, f"{path}.{name}" if path else name)
     hint = f"Did you mean {near[0]}?" if near else "See the scenario's JSON Schema."
     return f'{origin.file}:{line}: {path or "the scenario"} has no field "{name}". {hint}'
