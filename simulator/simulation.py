@@ -116,7 +116,8 @@ class Cluster:
     def __init__(
         self, scenario: Scenario, chooser: Chooser, driver: Callable[[World], Driver], log: Log
     ) -> None:
-        self.world = World((*control_plane(_drivers(scenario), local_volumes=_local_volumes(scenario)), Kubectl()), chooser, log)
+        components = control_plane(_drivers(scenario), local_volumes=_local_volumes(scenario))
+        self.world = World((*components, Kubectl()), chooser, log)
         self.goals = Goals(self.world.store)
         self.world.watchers.append(self.goals)
         loaded = scenario.initial.objects

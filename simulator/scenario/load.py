@@ -80,7 +80,8 @@ def load_scenario(
     initial = with_namespaces(together([*_added_nodes(nodes), from_sources(sources, stdin)]))
     for item in initial.not_simulated:
         if item.api_version.startswith("bindsim/"):
-            raise ScenarioError(f"{item.origin}: write apiVersion: bindsim/v1 and kind: Scenario, and give the file alone.")
+            what = "write apiVersion: bindsim/v1 and kind: Scenario, and give the file alone"
+            raise ScenarioError(f"{item.origin}: {what}.")
     name = "standard input" if sources[0] == "-" else Path(sources[0]).stem
     return Scenario(name=name, path="", spec=Spec(), initial=initial)
 

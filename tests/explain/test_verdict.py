@@ -13,6 +13,7 @@ from simulator.testing.builders import make_claim, make_class, make_node, make_p
 
 def short(obj: Object, *others: Object) -> str | None:
     store = Store()
+    store.put(make_node("node1"))
     for other in (*others, obj):
         store.put(other)
     return shortfall(obj, store)
@@ -43,6 +44,18 @@ def test_a_pod_that_is_not_there_yet_says_how_far_it_is() -> None:
     assert short(pod()) == "is not scheduled"
     assert short(pod("Running", node="node1")) == "is not ready"
     assert short(pod("Failed", node="node1")) == "has failed"
+
+
+def test_a_pod_whose_node_is_gone_is_short_of_its_goal_until_the_node_is_back() -> None:
+    store = Store()
+    goals = Goals(store)
+    store.on_change = goals
+    placed = store.put(pod("Running", ready=True, node="node1"))
+    assert goals.unmet == {placed.key: "is on a node that is gone"}
+    node = store.put(make_node("node1"))
+    assert not goals.unmet
+    store.remove(node.key)
+    assert goals.unmet == {placed.key: "is on a node that is gone"}
 
 
 def test_a_pod_waits_by_design_if_it_is_gated_or_another_schedulers() -> None:

@@ -172,7 +172,7 @@ def play(
         prepare(cluster)
 
     scenario = small_scenario(objects, timeline, **spec)
-    with patch("simulator.simulation.control_plane", lambda drivers: (*control_plane(drivers), *components)):
+    with patch("simulator.simulation.control_plane", lambda drivers, **others: (*control_plane(drivers), *components)):
         played = Played(run(scenario, until=parse_duration(until) if until else None, prepare=ready, chooser=chooser))
     assert not played.run.failures, played.run.failures
     return played
