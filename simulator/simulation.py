@@ -10,13 +10,13 @@ from msgspec import Struct
 
 from simulator.api.meta import Key
 from simulator.assembly import LATENCIES, control_plane
-from simulator.choices import Chooser, Seeded
+from simulator.choices import TIE_POLICIES, Chooser, Seeded
 from simulator.cluster.store import Store
 from simulator.cluster.world import World
 from simulator.controllers.local_volumes import Directory, Settings
 from simulator.controllers.storage_driver import StorageDriver
 from simulator.drivers.rest import Rest
-from simulator.errors import ManifestError
+from simulator.errors import ManifestError, ScenarioError
 from simulator.eventlog import Log, NoLog
 from simulator.explain.verdict import CONVERGED, NO_VERDICT, STUCK, Goals
 from simulator.flows import Refused, Remember
@@ -76,6 +76,11 @@ def _drivers(scenario: Scenario) -> dict[str, StorageDriver]:
     }
 
 
+_WORKLOADS: Final = frozenset({
+    "Deployment", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob",
+})
+"""Kinds that make pods, and are not simulated."""
+
 _FIELD = re.compile(r"is invalid: \[?([\w.]+(?:\[\d+\][\w.]*)*)")
 
 
@@ -120,6 +125,9 @@ class Cluster:
         self.world = World((*components, Kubectl()), chooser, log)
         self.goals = Goals(self.world.store)
         self.world.watchers.append(self.goals)
+        self.workloads = tuple(dict.fromkeys(
+            item.kind for item in scenario.initial.not_simulated if item.kind in _WORKLOADS
+        ))
         loaded = scenario.initial.objects
         refused = [
             f"{item.origin.file}:{_line(item, refusal)}: {refusal.message}"
@@ -180,6 +188,8 @@ class Cluster:
             script.failures.append(f'"{script.waiting_for}" never came true')
         elif not script.is_done:
             return NO_VERDICT, f"at {at}, the horizon of this run, {script.place}"
+        if not self.goals.unmet and not self.goals.has_any and self.workloads:
+            return NO_VERDICT, f"nothing that is simulated was to come up; {', '.join(self.workloads)} is not simulated"
         if not self.goals.unmet:
             return CONVERGED, f"everything reached its goal by {format_duration(self.world.last_change)}"
         if rest.is_reached() or rested == world.store.version:
@@ -221,6 +231,8 @@ def run(
 
     seed = scenario.spec.seed if seed is None else seed
     ties = scenario.spec.ties if ties is None else ties
+    if ties not in TIE_POLICIES:
+        raise ScenarioError(f'"{ties}" is not a tie policy; there is {", ".join(TIE_POLICIES)}.')
     if until is None and scenario.spec.until:
         until = parse_duration(scenario.spec.until)
     cluster = Cluster(

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 
 from simulator.cli import CONVERGED
+from simulator.cli.input import load_input
 from simulator.scenario.parameters import parse_setting
 
 
@@ -26,6 +27,8 @@ def main(arguments: Namespace) -> int:
     else:
         from simulator.report.compare import compare_table
 
+        seeds = f"seeds {arguments.seeds[0]}..{arguments.seeds[-1]}" if len(arguments.seeds) > 1 else "one seed"
+        print(f"ties {arguments.ties or load_input(arguments, rows[0].settings).spec.ties}, {seeds}")
         print("\n".join(compare_table(rows)))
     return CONVERGED
 

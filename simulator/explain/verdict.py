@@ -80,15 +80,19 @@ class Goals:
     Attributes
     ----------
     unmet : key → what it is short of, in order of becoming so.
+    has_any : whether there was ever an object that has something to come up for.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.unmet: dict[Key, str] = {}
+        self.has_any = False
 
     def __call__(self, change: Change) -> None:
         """Look again at what a change may have moved."""
         obj = change.new
+        if isinstance(obj, (StatefulSet, Pod, PersistentVolumeClaim)):
+            self.has_any = True
         if obj is None:
             self.unmet.pop(change.key, None)
         else:

@@ -9,6 +9,7 @@ from typing import Any
 
 from simulator.api.core import Node, PersistentVolume, Pod
 from simulator.api.kinds import KINDS
+from simulator.api.storage import StorageClass
 from simulator.cluster.admission.nodes import node_defaults
 from simulator.scenario.initial import Initial, effects_of
 from simulator.scenario.load import Scenario
@@ -31,12 +32,27 @@ def header_of(scenario: Scenario, seed: int, ties: str) -> dict[str, Any]:
         "inputs": [{"file": source, "sha256": sha256(Path(source).read_bytes()).hexdigest()}
                    for source in files if Path(source).is_file()],
         "origins": {str(item.obj.key): str(item.origin) for part in reversed(parts) for item in part.objects},
-        "assumed": list(_assumed(initial)),
+        "assumed": [*_assumed(initial), *_provisioners(scenario, parts)],
         "held": list(_held(initial)),
         "notSimulated": [f"{item.kind}/{item.name} ({item.origin})" for part in parts for item in part.not_simulated],
         "withoutEffect": [f"{item.field} ({item.count}x, first at {item.origin})" for item in effects_of(parts)],
         "warnings": [*(warning for part in parts for warning in part.warnings), *_dangling(parts)],
     }
+
+
+def _provisioners(scenario: Scenario, parts: Sequence[Initial]) -> Iterator[str]:
+    """External provisioners that classes name and the scenario does not describe."""
+    described = {provisioner.name for provisioner in scenario.spec.provisioners}
+    named = {
+        item.obj.provisioner: None
+        for part in parts
+        for item in part.objects
+        if isinstance(item.obj, StorageClass)
+    }
+    for name in named:
+        if not name.startswith("kubernetes.io/") and name not in described:
+            yield (f"provisioner {name}: exists, answers, has room, and its volumes can be reached from every node; "
+                   "a scenario's provisioners: can say otherwise")
 
 
 def _assumed(initial: Initial) -> Iterator[str]:

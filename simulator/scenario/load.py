@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from io import StringIO
+from os.path import normpath
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -46,7 +47,7 @@ class Scenario(Struct, frozen=True):
 
 
 def load_scenario(
-    sources: Sequence[str],
+    sources: Sequence[str] | str | Path,
     settings: Mapping[str, str] | None = None,
     nodes: int | None = None,
     stdin: TextIO | None = None,
@@ -55,7 +56,8 @@ def load_scenario(
 
     Parameters
     ----------
-    sources : one scenario file or its folder; or manifests: files, folders, "-" for standard input.
+    sources : one scenario file or its folder; or manifests: files, folders, "-" for standard input. One alone need not
+        stand in a list.
     settings : parameter → text, as ``--set`` gives them.
     nodes : so many nodes are added, ``node1`` … ``nodeN``.
 
@@ -64,7 +66,10 @@ def load_scenario(
     ScenarioError, ManifestError
         What is wrong, where, and how to mend it.
     """
-    if list(sources) == ["-"]:
+    sources = [str(sources)] if isinstance(sources, (str, Path)) else [str(source) for source in sources]
+    if not sources:
+        raise ScenarioError("no input. Name a scenario, or manifests.")
+    if sources == ["-"]:
         text = (stdin if stdin is not None else sys.stdin).read()
         if _is_scenario(text.encode("utf-8", "surrogateescape")):
             return _load_file(Path("stdin"), settings or {}, nodes, text.encode("utf-8", "surrogateescape"))
@@ -225,7 +230,7 @@ def _initial(path: Path, spec: Spec, origin: Origin, nodes: int | None) -> Initi
     parts = [_generated(generate_nodes(generators), "nodes", origin)] if nodes is None else _added_nodes(nodes)
     for number, item in enumerate(spec.manifests):
         if isinstance(item, str):
-            source = path.parent / item
+            source = Path(normpath(path.parent / item))
             if not source.exists():
                 line = line_of(origin, ("spec", "manifests", number))
                 raise ScenarioError(f'{path}:{line}: "{item}" does not exist beside the scenario. Correct the name.')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,15 @@ def parse_timeline(entries: Sequence[TimelineEntry], path: Path, origin: Origin)
     ScenarioError
         Which entry is wrong, and how to mend it.
     """
-    parsed = []
+    parsed: list[Entry] = []
+    latest = 0
     for number, entry in enumerate(entries, 1):
         try:
-            parsed.append(_parse_entry(number, entry, path))
+            read = _parse_entry(number, entry, path)
+            if read.at is not None and read.at < latest:
+                raise ValueError(f"at: {entry.at} is earlier than that of an entry before it; put the entries in order")
+            latest = max(latest, read.at or 0)
+            parsed.append(read)
         except ValueError as problem:
             line = line_of(origin, ("spec", "timeline", number - 1))
             raise ScenarioError(f"{path}:{line}: timeline entry {number}: {problem}.") from None
@@ -192,7 +198,7 @@ def _given(target: Any, namespace: str, path: Path) -> Initial:
     parts = []
     for item in target if isinstance(target, list) else [target]:
         if isinstance(item, str):
-            source = path.parent / item
+            source = Path(normpath(path.parent / item))
             if not source.exists():
                 raise ValueError(f'"{item}" does not exist beside the scenario; correct the name')
             parts.append(from_sources([str(source)], namespace=namespace))
@@ -214,6 +220,10 @@ def _node(written: str) -> Key:
     return _key(written, "", "Node")
 
 
+def _may_be_namespace(word: str) -> bool:
+    return word.islower() and find_kind(word) is None
+
+
 def _key(written: str, namespace: str, kind: str = "") -> Key:
     """The key that KIND/NAME (or NAME, where the kind is clear) means.
 
@@ -223,8 +233,8 @@ def _key(written: str, namespace: str, kind: str = "") -> Key:
         If the kind is missing or unknown.
     """
     parts = written.split("/")
-    if len(parts) == 1 and kind:
-        parts = [kind, written]
+    if kind and (len(parts) == 1 or (len(parts) == 2 and _may_be_namespace(parts[0]))):
+        parts = [kind, *parts]  # NAME or NAMESPACE/NAME, where only one kind can be meant
     if len(parts) not in (2, 3) or not all(parts):
         raise ValueError(f'"{written}" does not name an object; write KIND/NAME, such as Pod/web-0')
     struct = find_kind(parts[0])

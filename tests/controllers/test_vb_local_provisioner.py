@@ -152,7 +152,8 @@ class Stage:
     def __init__(self, *objects: Object, timeline: list[dict[str, Any]], **settings: Any) -> None:
         self.component = LocalProvisioner(Settings(**settings))
         scenario = small_scenario([DISKS, *objects], timeline)
-        with patch("simulator.simulation.control_plane", lambda drivers, **others: (*control_plane(drivers), self.component)):
+        here = self.component
+        with patch("simulator.simulation.control_plane", lambda drivers, **others: (*control_plane(drivers), here)):
             self.cluster = Cluster(scenario, Seeded(1), lambda world: Timed(
                 world, {**LATENCIES, "wipe": constant(SECOND)}), Log())
 
