@@ -35,6 +35,7 @@ class NodeGenerator(Part, frozen=True):
     pods: Annotated[int, Meta(ge=0)] = 110
     labels: Annotated[dict[str, str], Meta(description="{i} is the number")] = {}
     zones: Annotated[tuple[str, ...], Meta(description="zone labels, dealt out in turn")] = ()
+    subresource: Annotated[Literal["", "status"], Meta(description="for patch")] = ""
     taints: Annotated[tuple[str, ...], Meta(description="as kubectl taint has them: key=value:Effect")] = ()
 
 

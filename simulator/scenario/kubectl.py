@@ -72,6 +72,7 @@ class PatchObject(Struct, frozen=True):
     key: Key
     patch: Mapping[str, Any]
     strategic: bool = False
+    subresource: str = ""
 
 
 class Cordon(Struct, frozen=True):
@@ -201,7 +202,7 @@ class Kubectl:
                 return (yield Patch(action.key, _scaled, (action.replicas,)))
             case PatchObject():
                 edit = strategic_merge_patch if action.strategic else merge_patch
-                return (yield Patch(action.key, edit, (action.patch,)))
+                return (yield Patch(action.key, edit, (action.patch,), action.subresource))
             case Cordon():
                 return (yield Patch(action.key, _cordoned, (action.unschedulable,)))
             case TaintNode():

@@ -135,7 +135,8 @@ def _actions(name: str, entry: TimelineEntry) -> tuple[Action, ...]:
         case "patch":
             if not isinstance(entry.to, dict):
                 raise ValueError("patch needs to: with the fields to change, such as to: {spec: {replicas: 5}}")
-            return (PatchObject(_key(target, space), entry.to, entry.type == "strategic"),)
+            key = _key(target, space)
+            return (PatchObject(key, entry.to, entry.type == "strategic", entry.subresource),)
         case "cordon" | "uncordon":
             return (Cordon(_node(target), name == "cordon"),)
         case "taint":

@@ -294,9 +294,12 @@ def _meaning(name: str, what: Any, world: World) -> tuple[Action, ...]:
                        force=what.get("grace") == 0) for one in names)
         case "patch":
             key = _key(what["kind"], what["name"])
-            if what.get("sub"):
-                raise Unknown(f"patch of {what['sub']}")
-            return (PatchObject(key, what["patch"], what.get("type", "merge") == "strategic"),)
+            part = what.get("sub") or ""
+            if part not in ("", "status", "scale"):
+                raise Unknown(f"patch of {part}")
+            # The scale of a set is its spec.replicas: a patch of it is one of the set.
+            part = "" if part == "scale" else part
+            return (PatchObject(key, what["patch"], what.get("type", "merge") == "strategic", part),)
         case "scale":
             return (Scale(_key("StatefulSet", what["name"]), what["replicas"]),)
         case "cordon" | "uncordon":

@@ -112,3 +112,8 @@ def test_a_call_that_fails_is_told_by_who_calls_and_what_for(tmp_path: Path) -> 
     written = {"component": "scheduler", "verb": "bind", "kind": "pods", "answer": "lost"}
     (calls,) = entry(tmp_path, failCall=written).faults
     assert calls == Calls("scheduler", "bind", "Pod", fate=LOST)
+
+
+def test_a_patch_may_be_one_of_the_status(tmp_path: Path) -> None:
+    (patch,) = entry(tmp_path, patch="Pod/web-0", to={"status": {"phase": "Failed"}}, subresource="status").actions
+    assert isinstance(patch, PatchObject) and patch.subresource == "status"
