@@ -35,7 +35,6 @@ class NodeGenerator(Part, frozen=True):
     pods: Annotated[int, Meta(ge=0)] = 110
     labels: Annotated[dict[str, str], Meta(description="{i} is the number")] = {}
     zones: Annotated[tuple[str, ...], Meta(description="zone labels, dealt out in turn")] = ()
-    subresource: Annotated[Literal["", "status"], Meta(description="for patch")] = ""
     taints: Annotated[tuple[str, ...], Meta(description="as kubectl taint has them: key=value:Effect")] = ()
 
 
@@ -125,6 +124,7 @@ class TimelineEntry(Part, frozen=True):
     replicas: Annotated[int | None, Meta(description="for scale")] = None
     to: Annotated[Any, Meta(description="for patch: the merge patch")] = None
     type: Annotated[Literal["merge", "strategic"], Meta(description="for patch")] = "merge"
+    subresource: Annotated[Literal["", "status"], Meta(description="for patch")] = ""
     taints: Annotated[
         tuple[str, ...], Meta(description="for taint: key=value:Effect, or key:Effect- to take one away")
     ] = ()
