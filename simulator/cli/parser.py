@@ -61,6 +61,7 @@ def _sources(command: argparse.ArgumentParser) -> None:
 def _run(command: argparse.ArgumentParser) -> None:
     _sources(command)
     command.add_argument("--seed", type=_seed, metavar="N", help="which run (default: the scenario's, else 0)")
+    command.add_argument("--full", action="store_true", help="every line of the timeline, however long it is")
     command.add_argument("--log", metavar="FILE", help="write the event log as JSON lines")
     command.add_argument("-o", "--output", choices=("text", "json"), default="text")
     command.set_defaults(command="run")

@@ -24,7 +24,7 @@ def main(arguments: Namespace) -> int:
         else:
             from simulator.report.text import print_run
 
-            print_run(result.log, sys.stdout)
+            print_run(result.log, sys.stdout, arguments.full)
         sys.stdout.flush()
     if result.verdict == "converged":
         return FAILED if result.failures else CONVERGED

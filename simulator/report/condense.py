@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from msgspec import Struct
 
 from simulator.explain.words import listing, short
-from simulator.report.happenings import Happening
+from simulator.report.happenings import ACTION, Happening
 from simulator.report.times import clock
 from simulator.report.wording import kind_count
 from simulator.units import Micros
@@ -38,16 +39,17 @@ def condense(told: Sequence[Happening], most: int = LONG) -> list[Line]:
     ----------
     told : in order of time.
     most : with more than these, those of a sort (same kind of object, same thing) are taken together where they are
-        more than `FEW`; and if that does not do, the middle is left out.
+        more than `FEW` between two actions of the timeline; and if that does not do, the middle is left out.
     """
     if len(told) <= most:
         return [Line(each.time, each.time, each.text) for each in told]
-    sorts: dict[tuple[str, str], list[Happening]] = {}
-    for each in told:
-        sorts.setdefault((each.subject.kind, each.what), []).append(each)
+    stretches = list(accumulate(each.what == ACTION for each in told))
+    sorts: dict[tuple[int, str, str], list[Happening]] = {}
+    for stretch, each in zip(stretches, told, strict=True):
+        sorts.setdefault((stretch, each.subject.kind, each.what), []).append(each)
     lines: list[Line] = []
-    for each in told:
-        alike = sorts[each.subject.kind, each.what]
+    for stretch, each in zip(stretches, told, strict=True):
+        alike = sorts[stretch, each.subject.kind, each.what]
         if len(alike) <= FEW:
             lines.append(Line(each.time, each.time, each.text))
         elif each is alike[0]:

@@ -30,11 +30,16 @@ _TABLES: Final = (("sts", "StatefulSet", ""), ("pods", "Pod", "wide"), ("pvc", "
 """What ``kubectl get`` is asked, the kind, and the output."""
 
 
-def print_run(log: Log, stream: TextIO) -> None:
-    """Write the report of a run; with colour on a terminal, unless NO_COLOR is set."""
+def print_run(log: Log, stream: TextIO, is_full: bool = False) -> None:
+    """Write the report of a run; with colour on a terminal, unless NO_COLOR is set.
+
+    Parameters
+    ----------
+    is_full : every line of the timeline, however long it is.
+    """
     is_terminal = stream.isatty()
     width = max(60, _columns()) if is_terminal else WIDTH
-    lines = run_lines(log, width)
+    lines = run_lines(log, width, is_full)
     if is_terminal and not os.environ.get("NO_COLOR"):
         from simulator.report.colour import coloured
 
@@ -50,13 +55,13 @@ def _columns() -> int:
         return WIDTH
 
 
-def run_lines(log: Log, width: int = WIDTH) -> list[str]:
+def run_lines(log: Log, width: int = WIDTH, is_full: bool = False) -> list[str]:
     """The report of a run."""
     evidence = gather(log)
     found = explain(evidence)
     sections = [
         _title(log.header),
-        ["Timeline", *_indented(timeline_lines(log, width - 2))],
+        ["Timeline", *_indented(timeline_lines(log, width - 2, is_full))],
         *([title, *_indented(rows)] for title, rows in _tables(evidence.state)),
         _verdict(log, width),
         ["Why", *_indented(render(found, width - 2))] if found else [],
@@ -70,9 +75,10 @@ def run_lines(log: Log, width: int = WIDTH) -> list[str]:
     return lines
 
 
-def timeline_lines(log: Log, width: int = WIDTH) -> list[str]:
-    """What happened when, one line each; long runs are summed up."""
-    lines = condense(happenings(log))
+def timeline_lines(log: Log, width: int = WIDTH, is_full: bool = False) -> list[str]:
+    """What happened when, one line each; long runs are summed up, unless all of it is wanted."""
+    told = happenings(log)
+    lines = condense(told, most=len(told)) if is_full else condense(told)
     column = max((len(line.when) for line in lines), default=0) + 2
     wrapped: list[str] = []
     for line in lines:
