@@ -88,6 +88,8 @@ def _why(name: str, error: Exception) -> str:
         return f"{name or '(empty name)'}: no such file or folder. {hint}"
     if isinstance(error, PermissionError):
         return f"{name}: permission denied. Make it readable for you."
+    if "\0" in name:
+        return f"{name!r}: a name cannot hold a null character. Check the path."
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{name!r}: cannot be read ({reason}). Check the path."
 

@@ -249,7 +249,7 @@ def test_sources_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         (str(tmp_path / "zzz" / "a.yaml"), "no such file or folder. Check the path."),
         (str(tmp_path / "notes"), "no *.yaml, *.yml or *.json in this folder."),
         ("https://example.com/a.yaml", "addresses are not fetched."),
-        ("a\0b", "cannot be read (embedded null byte)."),
+        ("a\0b", "a name cannot hold a null character."),
         ("", "no such file or folder."),
     ):
         with pytest.raises(ManifestError) as error:
