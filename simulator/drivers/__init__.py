@@ -1,1 +1,1 @@
-"""To be written."""
+"""What decides which step of a world comes next, and when: on a clock (`timed`), or in every possible way (`untimed`)."""
