@@ -8,4 +8,6 @@
     node_lifecycle       nodes that fall silent, and their taints; taint_eviction, pod_gc: what becomes of their pods
     garbage_collector    dependents of what is gone; namespace: everything in one that is deleted
     disruption           budgets
+
+Each is a component (`simulator.cluster.component`); `simulator.assembly` puts them together.
 """

@@ -1,1 +1,1 @@
-"""What decides which step of a world comes next, and when: on a clock (`timed`), or in every possible way (`untimed`)."""
+"""What decides which step of a world comes next, and when: on a clock (`timed`), or every possible way (`untimed`)."""
