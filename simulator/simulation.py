@@ -13,6 +13,7 @@ from simulator.assembly import LATENCIES, control_plane
 from simulator.choices import TIE_POLICIES, Chooser, Seeded
 from simulator.cluster.store import Store
 from simulator.cluster.world import World
+from simulator.controllers.kubelet import KubeletConfig, start_steps_for
 from simulator.controllers.local_volumes import Directory, Settings
 from simulator.controllers.storage_driver import StorageDriver
 from simulator.drivers.rest import Rest
@@ -121,7 +122,8 @@ class Cluster:
     def __init__(
         self, scenario: Scenario, chooser: Chooser, driver: Callable[[World], Driver], log: Log
     ) -> None:
-        components = control_plane(_drivers(scenario), local_volumes=_local_volumes(scenario))
+        kubelets = KubeletConfig(start_steps=start_steps_for(scenario.latencies))
+        components = control_plane(_drivers(scenario), kubelets, _local_volumes(scenario))
         self.world = World((*components, Kubectl()), chooser, log)
         self.goals = Goals(self.world.store)
         self.world.watchers.append(self.goals)

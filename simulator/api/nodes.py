@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from simulator.api.conditions import Condition, find_condition
 from simulator.api.meta import ApiStruct, Inert, Object
 from simulator.units import Micros, Quantity
 
 Resources = Mapping[str, Quantity]
+
+HOSTNAME: Final = "kubernetes.io/hostname"
+ZONE: Final = "topology.kubernetes.io/zone"
+"""Labels that tell where a node is."""
 
 
 class Taint(ApiStruct, frozen=True):

@@ -51,10 +51,8 @@ class ApiServer:
         self._store = store
         self._pods = PodAdmission(store)
 
-    def handle(self, write: Write, now: Micros, manager: str = "") -> Answer:
+    def handle(self, write: Write, now: Micros) -> Answer:
         """Carry out one call.
-
-        The manager, who writes, ends up in Kubernetes' ``managedFields``, which are not simulated.
 
         Returns
         -------

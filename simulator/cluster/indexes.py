@@ -11,6 +11,7 @@ from typing import Any, Final
 from simulator.api.apps import parent_and_ordinal
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Object
+from simulator.binding.reference import class_of
 
 
 def _pod_node(pod: Pod) -> Iterable[str]:
@@ -43,7 +44,7 @@ def _orphan_pod(pod: Pod) -> Iterable[tuple[str, str]]:
 
 
 def _volume_class(volume: PersistentVolume) -> Iterable[str]:
-    return (volume_class(volume),)
+    return (class_of(volume),)
 
 
 def _volume_claim(volume: PersistentVolume) -> Iterable[tuple[str, str]]:
@@ -53,15 +54,6 @@ def _volume_claim(volume: PersistentVolume) -> Iterable[tuple[str, str]]:
 
 def _claim_volume(claim: PersistentVolumeClaim) -> Iterable[str]:
     return (claim.spec.volume_name,) if claim.spec.volume_name else ()
-
-
-BETA_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
-
-
-def volume_class(obj: PersistentVolume | PersistentVolumeClaim) -> str:
-    """``class(x)`` of the spec: the beta annotation if present, else the field, else ""."""
-    legacy = obj.metadata.annotations.get(BETA_CLASS)
-    return legacy if legacy is not None else obj.spec.storage_class_name or ""
 
 
 Index = tuple[str, Callable[[Any], Iterable[Any]]]

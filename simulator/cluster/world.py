@@ -277,7 +277,7 @@ class World:
         key = intent.obj.key if isinstance(intent, (Create, Update, UpdateStatus)) else intent.key
         fate = self.faults.fate_of(actor, verb, key, lambda choice: self._choose(task, choice))
         self._cause = (actor, verb, intent.rule)
-        answer = self.api.handle(intent, self.now, actor) if fate != FAILED else NO_ANSWER
+        answer = self.api.handle(intent, self.now) if fate != FAILED else NO_ANSWER
         if fate == LOST:
             answer = NO_ANSWER
         if isinstance(answer, Refused):

@@ -15,13 +15,13 @@ from simulator.api.core import (
     VolumeNodeAffinity,
 )
 from simulator.api.meta import ObjectMeta, OwnerReference
+from simulator.api.nodes import HOSTNAME
 from simulator.api.selectors import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
 from simulator.api.storage import StorageClass
 from simulator.binding.names import LOCAL_PROVISIONER, PROVISIONED_BY
 from simulator.cluster.component import View
 from simulator.units import Micros, Quantity, quantity
 
-HOSTNAME: Final = "kubernetes.io/hostname"
 _GI: Final = 1 << 30
 _MI: Final = 1 << 20
 

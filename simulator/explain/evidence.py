@@ -10,8 +10,8 @@ from msgspec import Struct
 from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key
 from simulator.api.storage import StorageClass
+from simulator.binding.reference import class_of
 from simulator.cluster.component import View
-from simulator.cluster.indexes import volume_class
 from simulator.eventlog import Log
 from simulator.explain.state import State
 from simulator.scheduler.framework import NodeInfo, Snapshot
@@ -105,7 +105,7 @@ class Evidence(Struct):
 
     def class_of(self, claim: PersistentVolumeClaim) -> StorageClass | None:
         """The claim's class, if it exists."""
-        name = volume_class(claim)
+        name = class_of(claim)
         return self.state.get(StorageClass, name) if name else None
 
     def users_of(self, claim: PersistentVolumeClaim) -> list[Pod]:

@@ -10,8 +10,8 @@ from simulator.api.apps import StatefulSet
 from simulator.api.core import Node, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object
 from simulator.api.storage import WAIT_FOR_FIRST_CONSUMER, StorageClass
+from simulator.binding.reference import class_of
 from simulator.cluster.component import Change
-from simulator.cluster.indexes import volume_class
 from simulator.cluster.store import Store
 
 CONVERGED = "converged"
@@ -66,7 +66,7 @@ def _claim_shortfall(claim: PersistentVolumeClaim, store: Store) -> str | None:
         return None
     if phase == "Lost":
         return "has lost its volume"
-    storage_class = store.get(StorageClass, volume_class(claim))
+    storage_class = store.get(StorageClass, class_of(claim))
     if storage_class is not None and storage_class.volume_binding_mode == WAIT_FOR_FIRST_CONSUMER:
         users = store.by("pods-by-claim", (claim.metadata.namespace, claim.metadata.name))
         if not any(not pod.is_finished and not pod.metadata.is_terminating for pod in users):

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from simulator.api.core import PersistentVolume, Taint
 from simulator.api.meta import Key, Object
+from simulator.api.nodes import HOSTNAME
 from simulator.api.selectors import LabelSelector, NodeSelectorRequirement
 from simulator.scheduler.plugins.free_volumes import Reach
 
-HOSTNAME = "kubernetes.io/hostname"
 MANY = 4
 """More names than this are not spelled out."""
 

@@ -12,7 +12,7 @@ from simulator.api.core import Event, Namespace, Node, PersistentVolume, Persist
 from simulator.api.meta import Labels, Object
 from simulator.api.policy import PodDisruptionBudget, PriorityClass
 from simulator.api.storage import CSIDriver, CSIStorageCapacity, StorageClass
-from simulator.cluster.indexes import volume_class
+from simulator.binding.reference import class_of
 from simulator.report.pod_columns import NONE, pod_cells
 from simulator.report.times import age
 from simulator.units import Micros, Quantity
@@ -88,7 +88,7 @@ def _claim_cells(claim: PersistentVolumeClaim, now: Micros) -> Mapping[str, str]
         **_age(claim, now), "STATUS": phase(claim), "VOLUME": spec.volume_name,
         "CAPACITY": _text(status.capacity.get("storage")) if named else "",
         "ACCESS MODES": access_modes(status.access_modes) if named else "",
-        "STORAGECLASS": volume_class(claim), "VOLUMEATTRIBUTESCLASS": spec.volume_attributes_class_name or UNSET,
+        "STORAGECLASS": class_of(claim), "VOLUMEATTRIBUTESCLASS": spec.volume_attributes_class_name or UNSET,
         "VOLUMEMODE": spec.volume_mode or UNSET,
     }
 
@@ -99,7 +99,7 @@ def _volume_cells(volume: PersistentVolume, now: Micros) -> Mapping[str, str]:
     return {
         **_age(volume, now), "CAPACITY": _text(volume.capacity), "ACCESS MODES": access_modes(spec.access_modes),
         "RECLAIM POLICY": spec.persistent_volume_reclaim_policy, "STATUS": phase(volume),
-        "CLAIM": f"{claim.namespace}/{claim.name}" if claim is not None else "", "STORAGECLASS": volume_class(volume),
+        "CLAIM": f"{claim.namespace}/{claim.name}" if claim is not None else "", "STORAGECLASS": class_of(volume),
         "VOLUMEATTRIBUTESCLASS": spec.volume_attributes_class_name or UNSET, "REASON": volume.status.reason,
         "VOLUMEMODE": spec.volume_mode or UNSET,
     }

@@ -8,8 +8,9 @@ from typing import Final
 from simulator.api.apps import StatefulSet
 from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object
+from simulator.api.nodes import HOSTNAME
 from simulator.binding.names import SELECTED_NODE
-from simulator.explain.words import HOSTNAME, listing, short
+from simulator.explain.words import listing, short
 from simulator.report.state import State
 from simulator.scheduler.plugins.free_volumes import Reach
 

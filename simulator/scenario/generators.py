@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from simulator.api.nodes import HOSTNAME, ZONE
 from simulator.scenario.file import NodeGenerator, VolumeGenerator
-
-HOSTNAME = "kubernetes.io/hostname"
-ZONE = "topology.kubernetes.io/zone"
 
 
 def parse_taint(written: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from simulator.api.core import Node, PersistentVolume, Pod
 from simulator.api.kinds import KINDS
+from simulator.api.nodes import HOSTNAME
 from simulator.api.storage import StorageClass
 from simulator.cluster.admission.nodes import node_defaults
 from simulator.scenario.initial import Initial, effects_of
@@ -94,7 +95,7 @@ def _dangling(parts: Sequence[Initial]) -> Iterator[str]:
             value
             for term in (required.node_selector_terms if required is not None else ())
             for expression in term.match_expressions
-            if expression.key == "kubernetes.io/hostname" and expression.operator == "In"
+            if expression.key == HOSTNAME and expression.operator == "In"
             for value in expression.values
         ):
             if name not in nodes:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from simulator.assembly import LATENCIES
+from simulator.controllers.kubelet import start_steps_for
 from simulator.errors import ScenarioError
 from simulator.latency import Latency, parse_latency
 from simulator.manifests.documents import Complaint, Document, read_documents
@@ -276,4 +277,8 @@ def _latencies(written: Mapping[str, Any], origin: Origin) -> dict[str, Latency]
             found[point] = parse_latency(value)
         except ValueError as problem:
             raise ScenarioError(f"{origin.file}:{line}: spec.latency.{point}: {problem}.") from None
+    try:
+        start_steps_for(found)
+    except ValueError as problem:
+        raise ScenarioError(f"{origin.file}:{line_of(origin, 'spec.latency')}: spec.latency: {problem}.") from None
     return found

@@ -14,7 +14,6 @@ NOT_HELPFUL: Final = unresolvable("DefaultPreemption", "Preemption is not helpfu
 NO_VICTIMS: Final = unresolvable("DefaultPreemption", "No preemption victims found for incoming pod")
 NEVER_PREEMPTS: Final = "not eligible due to preemptionPolicy=Never."
 VICTIM_TERMINATING: Final = "not eligible due to a terminating pod on the nominated node."
-NO_CANDIDATE: Final = "no candidate node for preemption"
 NOT_FOUND: Final = "not found"
 _NO_CLAIMS: Final = "no new claims to deallocate"
 _NOTE_LIMIT: Final = 1024
@@ -68,7 +67,7 @@ def post_filter_message(preemption: str) -> str:
 
     Parameters
     ----------
-    preemption : `NEVER_PREEMPTS`, `VICTIM_TERMINATING`, `NO_CANDIDATE`, or `preemption_error`.
+    preemption : `NEVER_PREEMPTS`, `VICTIM_TERMINATING`, or `preemption_error`.
     """
     return f"{_NO_CLAIMS}, preemption: {preemption}"
 

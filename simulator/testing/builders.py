@@ -7,9 +7,8 @@ from typing import Any
 from simulator.api.apps import StatefulSet
 from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import decode
+from simulator.api.nodes import HOSTNAME
 from simulator.api.storage import NO_PROVISIONER, StorageClass
-
-HOSTNAME = "kubernetes.io/hostname"
 
 
 def on_nodes(*names: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from simulator.api.nodes import HOSTNAME
 from simulator.api.storage import IMMEDIATE, NO_PROVISIONER, WAIT_FOR_FIRST_CONSUMER
 from simulator.latency import Latency, uniform
 from simulator.manifests.origin import Origin
@@ -19,7 +20,7 @@ from simulator.scenario.file import FailCall, Spec, TimelineEntry
 from simulator.scenario.initial import from_plain, together, with_namespaces
 from simulator.scenario.load import Scenario
 from simulator.scenario.timeline import parse_timeline
-from simulator.testing.builders import HOSTNAME, apart, on_nodes
+from simulator.testing.builders import apart, on_nodes
 from simulator.units import MILLISECOND, Micros
 
 LOCAL: Final = "local"
@@ -30,7 +31,7 @@ DEDICATED: Final = "dedicated"
 
 _IMAGE: Final = "registry.example.com/main"
 
-OPEN, CORDONED, TAINTED, EVICTING = "", "cordoned", "NoSchedule", "NoExecute"
+OPEN, CORDONED, TAINTED = "", "cordoned", "NoSchedule"
 
 
 class _Small(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):

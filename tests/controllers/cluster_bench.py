@@ -87,7 +87,7 @@ class Cluster:
 
     def write(self, intent: Any) -> Any:
         """One call of the API server."""
-        return self.world.api.handle(intent, self.now, "test")
+        return self.world.api.handle(intent, self.now)
 
     def create(self, obj: Object) -> Any:
         answer = self.write(Create(obj))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from io import StringIO
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from scenario_files import load, write
 
 from simulator.errors import ManifestError, ScenarioError, SimulatorError
 from simulator.scenario.load import load_scenario
+from simulator.simulation import run
+from simulator.units import SECOND
 
 NODES = "nodes: {count: 2}\n"
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web-0}\nspec: {containers: [{name: main, image: i}]}\n"
@@ -97,3 +100,24 @@ def test_a_scenario_file_stands_alone_wherever_it_is_named(tmp_path: Path) -> No
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises((ScenarioError, ManifestError), match=r"nowhere\.yaml"):
         load_scenario([str(tmp_path / "nowhere.yaml")])
+
+
+@pytest.mark.parametrize(("latency", "ready"), [({}, 0), ({"pod-start": "30s"}, 30), ({"image-pull": "30s"}, 30)])
+def test_the_start_of_a_pod_can_be_set_as_a_whole_or_by_its_parts(
+    tmp_path: Path, latency: dict[str, str], ready: int
+) -> None:
+    wanted = {"containers": [{"name": "c", "image": "i"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": wanted}
+    spec = {"nodes": {"count": 1}, "manifests": [pod], "latency": latency}
+    raw = {"apiVersion": "bindsim/v1", "kind": "Scenario", "metadata": {"name": "s"}, "spec": spec}
+    (tmp_path / "scenario.yaml").write_text(json.dumps(raw))
+    result = run(load_scenario(tmp_path))
+    assert result.verdict == "converged" and ready <= result.world.last_change // SECOND < ready + 3
+
+
+def test_a_whole_and_its_part_are_not_both_set(tmp_path: Path) -> None:
+    spec = {"nodes": {"count": 1}, "latency": {"pod-start": "1s", "sandbox": "1s"}}
+    raw = {"apiVersion": "bindsim/v1", "kind": "Scenario", "metadata": {"name": "s"}, "spec": spec}
+    (tmp_path / "scenario.yaml").write_text(json.dumps(raw))
+    with pytest.raises(ScenarioError, match="pod-start and sandbox, which is a part of it, cannot both be set"):
+        load_scenario(tmp_path)

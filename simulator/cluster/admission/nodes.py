@@ -6,6 +6,7 @@ from typing import Final
 
 from simulator.api.core import Condition, Node, Taint
 from simulator.api.meta import evolve, with_meta
+from simulator.api.nodes import HOSTNAME
 from simulator.cluster.admission.metadata import key_errors, metadata_errors, metadata_update_errors
 from simulator.cluster.admission.names import label_value, subdomain_name
 from simulator.cluster.admission.refusals import (
@@ -19,7 +20,6 @@ from simulator.cluster.admission.refusals import (
 )
 from simulator.units import Micros, Quantity, quantity
 
-HOSTNAME: Final = "kubernetes.io/hostname"
 TAINT_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 ASSUMED_CAPACITY: Final[dict[str, Quantity]] = {
     "cpu": quantity("8"), "memory": quantity("32Gi"), "pods": quantity("110"), "ephemeral-storage": quantity("100Gi"),

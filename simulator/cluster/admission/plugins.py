@@ -13,9 +13,10 @@ from simulator.api.core import Namespace, Node, PersistentVolumeClaim, Pod, PodS
 from simulator.api.meta import AnyObject, Labels, Object, evolve, with_meta
 from simulator.api.policy import PriorityClass
 from simulator.api.storage import StorageClass
+from simulator.binding.names import BETA_CLASS
+from simulator.binding.reference import class_of
 from simulator.cluster.admission.classes import SYSTEM_PRIORITIES
 from simulator.cluster.admission.refusals import not_found, refuse_forbidden
-from simulator.cluster.indexes import BETA_CLASS, volume_class
 from simulator.cluster.store import Store
 from simulator.flows import Refused
 from simulator.units import SECOND
@@ -179,8 +180,8 @@ def resize_refusal(store: Store, claim: PersistentVolumeClaim, old: PersistentVo
         return None
     if old.status.phase != "Bound":
         return refuse_forbidden(claim, "Only bound persistent volume claims can be expanded")
-    name = volume_class(claim)
-    found = store.get(StorageClass, name) if name and name == volume_class(old) else None
+    name = class_of(claim)
+    found = store.get(StorageClass, name) if name and name == class_of(old) else None
     if found is not None and found.allow_volume_expansion:
         return None
     return refuse_forbidden(claim, "only dynamically provisioned pvc can be resized and the storageclass that "

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from simulator.api.core import PersistentVolumeClaim, Pod, ResourceQuota, ResourceQuotaStatus
 from simulator.api.meta import Object, evolve
+from simulator.binding.reference import class_of
 from simulator.cluster.admission.pod_defaults import minus, plus, pod_total
 from simulator.cluster.admission.refusals import refuse_forbidden
 from simulator.cluster.admission.resources import resource_of
-from simulator.cluster.indexes import volume_class
 from simulator.cluster.store import Store
 from simulator.flows import Refused
 from simulator.units import Quantity, quantity
@@ -43,7 +43,7 @@ def usage_of(obj: Object) -> dict[str, Quantity]:
         used.update({f"limits.{name}": amount for name, amount in limits.items()})
     elif isinstance(obj, PersistentVolumeClaim):
         used["requests.storage"] = obj.request or _NOTHING
-        name = volume_class(obj)
+        name = class_of(obj)
         if name:
             used[f"{name}{_OF_CLASS}requests.storage"] = obj.request or _NOTHING
             used[f"{name}{_OF_CLASS}persistentvolumeclaims"] = _ONE

@@ -16,6 +16,7 @@ from simulator.api.core import (
 )
 from simulator.api.meta import evolve
 from simulator.api.selectors import NodeSelectorRequirement, NodeSelectorTerm
+from simulator.binding.names import BETA_CLASS
 from simulator.cluster.admission.metadata import (
     label_selector_errors,
     metadata_errors,
@@ -32,7 +33,6 @@ from simulator.cluster.admission.refusals import (
     required,
     unsupported,
 )
-from simulator.cluster.indexes import BETA_CLASS
 from simulator.units import Quantity
 
 _MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")

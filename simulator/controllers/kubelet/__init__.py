@@ -1,7 +1,7 @@
 """The kubelets: pods on their nodes, volumes with contents, nodes that fail and come back."""
 
 from simulator.controllers.kubelet.component import Kubelet
-from simulator.controllers.kubelet.config import LATENCIES, RANGES, Behaviour, KubeletConfig, stand_in
+from simulator.controllers.kubelet.config import LATENCIES, RANGES, Behaviour, KubeletConfig, stand_in, start_steps_for
 from simulator.controllers.kubelet.disks import ReadData, WipeData, WriteData
 from simulator.controllers.kubelet.nodes import Behave, BreakNode, MendNode, StartNode, StopNode
 
@@ -20,4 +20,5 @@ __all__ = [
     "WipeData",
     "WriteData",
     "stand_in",
+    "start_steps_for",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -15,7 +15,22 @@ GIB: Final = 1 << 30
 MOUNT: Final = "volume-mount"
 START_STEPS: Final = (MOUNT, "pod-start")
 DETAILED_STEPS: Final = (MOUNT, "sandbox", "image-pull", "container-start", "status-notice")
-"""What ``pod-start`` is made of, for those who want to set each part by itself."""
+"""What ``pod-start`` is made of, for those who want to set each part by itself (`start_steps_for`)."""
+
+
+def start_steps_for(points: Collection[str]) -> tuple[str, ...]:
+    """The steps of a pod's start, if these latencies are set: its parts one by one if one of them is among them.
+
+    Raises
+    ------
+    ValueError
+        If the whole and a part of it are set.
+    """
+    parts = [step for step in DETAILED_STEPS if step != MOUNT and step in points]
+    if parts and "pod-start" in points:
+        raise ValueError(f"pod-start and {parts[0]}, which is a part of it, cannot both be set; leave one out")
+    return DETAILED_STEPS if parts else START_STEPS
+
 
 LATENCIES: Final[Mapping[str, Latency]] = {
     "kubelet-admit": constant(20 * MILLISECOND),  # from seeing a pod to its first status post

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.storage import CSINode, StorageClass
+from simulator.binding.reference import class_of
 from simulator.cluster.component import View
-from simulator.cluster.indexes import volume_class
 from simulator.scheduler.framework import (
     SUCCESS,
     FilterDefaults,
@@ -109,7 +109,7 @@ def _volumes(claim: PersistentVolumeClaim, view: View) -> Iterator[tuple[str, st
         if volume.spec.csi is not None:
             yield f"{volume.spec.csi.driver}/{volume.spec.csi.volume_handle}", volume.spec.csi.driver
         return
-    named = volume_class(claim)
+    named = class_of(claim)
     storage_class = view.get(StorageClass, named) if named else None
     if storage_class is not None:
         driver = storage_class.provisioner

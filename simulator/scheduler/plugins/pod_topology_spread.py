@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from simulator.api.apps import StatefulSet
 from simulator.api.core import Node, Pod, Service, TopologySpreadConstraint
 from simulator.api.meta import Labels
+from simulator.api.nodes import HOSTNAME
 from simulator.api.selectors import LabelSelector, LabelSelectorRequirement
 from simulator.cluster.component import View
 from simulator.scheduler.framework import (
@@ -38,7 +39,6 @@ MISSING_LABEL: Final = unresolvable(
 )
 HARD: Final = "DoNotSchedule"
 SOFT: Final = "ScheduleAnyway"
-HOSTNAME: Final = "kubernetes.io/hostname"
 SYSTEM_DEFAULTS: Final = (
     TopologySpreadConstraint(max_skew=3, topology_key=HOSTNAME, when_unsatisfiable=SOFT),
     TopologySpreadConstraint(max_skew=5, topology_key="topology.kubernetes.io/zone", when_unsatisfiable=SOFT),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
+from simulator.api.nodes import ZONE
 from simulator.api.storage import WAIT_FOR_FIRST_CONSUMER, StorageClass
-from simulator.cluster.indexes import volume_class
+from simulator.binding.reference import class_of
 from simulator.scheduler.framework import (
     SUCCESS,
     FilterDefaults,
@@ -20,7 +21,6 @@ from simulator.scheduler.framework import (
 
 NAME: Final = "VolumeZone"
 REFUSED: Final = unresolvable(NAME, "node(s) had no available volume zone")
-ZONE: Final = "topology.kubernetes.io/zone"
 REGION: Final = "topology.kubernetes.io/region"
 _BETA_ZONE: Final = "failure-domain.beta.kubernetes.io/zone"
 _BETA_REGION: Final = "failure-domain.beta.kubernetes.io/region"
@@ -83,7 +83,7 @@ def _refused(reason: str) -> PreFilterResult:
 
 def _problem_of_unbound(claim: PersistentVolumeClaim, snapshot: Snapshot) -> str | None:
     """Why an unbound claim stops its pod here; None if it waits for this very pod (SC-68)."""
-    named = volume_class(claim)
+    named = class_of(claim)
     if not named:
         return "PersistentVolumeClaim had no pv name and storageClass name"
     storage_class = snapshot.view.get(StorageClass, named)
