@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from msgspec import Struct
 from simulator.api.meta import Key
 from simulator.assembly import LATENCIES, control_plane
 from simulator.choices import TIE_POLICIES, Chooser, Seeded
+from simulator.cluster.component import Component
 from simulator.cluster.store import Store
 from simulator.cluster.world import World
 from simulator.controllers.kubelet import KubeletConfig, start_steps_for
@@ -113,6 +114,10 @@ def _local_volumes(scenario: Scenario) -> Settings | None:
 class Cluster:
     """A world with its initial objects, its goals and its script: what a driver runs.
 
+    Parameters
+    ----------
+    components : controllers of one's own, beside those of the control plane.
+
     Raises
     ------
     ManifestError
@@ -120,11 +125,16 @@ class Cluster:
     """
 
     def __init__(
-        self, scenario: Scenario, chooser: Chooser, driver: Callable[[World], Driver], log: Log
+        self,
+        scenario: Scenario,
+        chooser: Chooser,
+        driver: Callable[[World], Driver],
+        log: Log,
+        components: Sequence[Component] = (),
     ) -> None:
         kubelets = KubeletConfig(start_steps=start_steps_for(scenario.latencies))
-        components = control_plane(_drivers(scenario), kubelets, _local_volumes(scenario))
-        self.world = World((*components, Kubectl()), chooser, log)
+        own = control_plane(_drivers(scenario), kubelets, _local_volumes(scenario))
+        self.world = World((*own, *components, Kubectl()), chooser, log)
         self.goals = Goals(self.world.store)
         self.world.watchers.append(self.goals)
         self.workloads = tuple(dict.fromkeys(
@@ -208,6 +218,7 @@ def run(
     until: Micros | None = None,
     chooser: Chooser | None = None,
     keep_log: bool = True,
+    components: Sequence[Component] = (),
     prepare: Callable[[Cluster], None] = lambda cluster: None,
 ) -> Run:
     """Run a scenario once in virtual time.
@@ -218,6 +229,7 @@ def run(
     until : the horizon; if given the run goes on to that time even if all is well before.
     chooser : instead of a seeded one.
     keep_log : False leaves the log empty, for those who only want to know how it ends.
+    components : controllers of one's own, beside those of the control plane.
     prepare : called with the cluster before it starts, by those who want to watch.
 
     Returns
@@ -242,6 +254,7 @@ def run(
         chooser if chooser is not None else Seeded(seed, ties),
         lambda world: Timed(world, {**LATENCIES, **scenario.latencies}),
         Log(header_of(scenario, seed, ties)) if keep_log else NoLog(),
+        components,
     )
     prepare(cluster)
     horizon = HORIZON + max((entry.at or 0 for entry in scenario.timeline), default=0)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
 from simulator.api.core import PersistentVolume
 from simulator.api.meta import Object
-from simulator.assembly import LATENCIES, control_plane
+from simulator.assembly import LATENCIES
 from simulator.binding.names import PROVISIONED_BY
 from simulator.choices import Seeded
 from simulator.controllers.local_provisioner import LocalProvisioner
@@ -17,7 +16,6 @@ from simulator.controllers.local_volumes import Directory, Settings, rounded, vo
 from simulator.drivers.timed import Timed
 from simulator.errors import ManifestError
 from simulator.eventlog import Log
-from simulator.latency import constant
 from simulator.simulation import Cluster
 from simulator.testing.builders import HOSTNAME, make_claim, make_class, make_node, make_pod, make_set
 from simulator.units import SECOND, quantity
@@ -152,10 +150,7 @@ class Stage:
     def __init__(self, *objects: Object, timeline: list[dict[str, Any]], **settings: Any) -> None:
         self.component = LocalProvisioner(Settings(**settings))
         scenario = small_scenario([DISKS, *objects], timeline)
-        here = self.component
-        with patch("simulator.simulation.control_plane", lambda drivers, **others: (*control_plane(drivers), here)):
-            self.cluster = Cluster(scenario, Seeded(1), lambda world: Timed(
-                world, {**LATENCIES, "wipe": constant(SECOND)}), Log())
+        self.cluster = Cluster(scenario, Seeded(1), lambda world: Timed(world, LATENCIES), Log(), [self.component])
 
     def until(self, seconds: int) -> None:
         self.cluster.driver.wake(seconds * SECOND)

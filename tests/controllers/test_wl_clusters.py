@@ -21,8 +21,9 @@ from simulator.api.core import (
 from simulator.api.meta import Key, Object, decode, evolve, with_meta
 from simulator.api.policy import PodDisruptionBudget
 from simulator.assembly import LATENCIES, control_plane
+from simulator.cluster.faults import Calls
 from simulator.controllers.kubelet import StartNode, StopNode
-from simulator.flows import Delete, Patch, Refused
+from simulator.flows import Patch
 from simulator.report.pod_columns import pod_cells
 from simulator.scenario.kubectl import Kubectl
 from simulator.testing.builders import make_class, make_node, make_pod, make_set, make_volume
@@ -421,19 +422,11 @@ def test_a_taint_eviction_is_told_marked_and_an_ordinary_delete_that_no_budget_s
     home = node_of(cluster, "web-0")
     cluster.act("kubelet", StopNode(home, is_dead=True))
     cluster.run(SECOND)
-    left = [2]
-
-    def conflicts(intent: Any, now: int, actor: str = "") -> Any:
-        if actor == "taint-eviction-controller" and isinstance(intent, Delete) and left[0]:
-            left[0] -= 1
-            return Refused("InternalError", 500, "try again")
-        return handle(intent, now, actor)
-
-    handle = cluster.world.api.handle
-    cluster.world.api.handle = conflicts  # type: ignore[method-assign]
+    faults = cluster.world.faults
+    faults.calls.append(Calls("taint-eviction-controller", "delete", "Pod", times=2))
     cluster.run(7 * MINUTE)
     pod = cluster.pod("web-0")
-    assert pod is not None and pod.metadata.deletion_grace_period_seconds == 77 and left == [0]
+    assert pod is not None and pod.metadata.deletion_grace_period_seconds == 77 and faults.calls[0].times == 0
     target = pod.condition("DisruptionTarget")
     assert target is not None and target.reason == "DeletionByTaintManager"
     assert ("TaintManagerEviction", "Marking for deletion Pod default/web-0") in cluster.events(about="web-0")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import msgspec
 
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object, encode_json
-from simulator.assembly import control_plane
 from simulator.choices import Chooser
 from simulator.cluster.component import Component
 from simulator.cluster.faults import Calls
@@ -172,8 +170,8 @@ def play(
         prepare(cluster)
 
     scenario = small_scenario(objects, timeline, **spec)
-    with patch("simulator.simulation.control_plane", lambda drivers, **others: (*control_plane(drivers), *components)):
-        played = Played(run(scenario, until=parse_duration(until) if until else None, prepare=ready, chooser=chooser))
+    horizon = parse_duration(until) if until else None
+    played = Played(run(scenario, until=horizon, prepare=ready, chooser=chooser, components=components))
     assert not played.run.failures, played.run.failures
     return played
 
