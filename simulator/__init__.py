@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simulator.comparison import compare
     from simulator.errors import ManifestError, ScenarioError, SimulatorError
     from simulator.eventlog import Log, read_log
-    from simulator.expectations import check
+    from simulator.expectations import verify
     from simulator.scenario.load import Scenario, load_scenario
     from simulator.simulation import Run, run
 
@@ -30,11 +30,11 @@ _HOMES = {
     "Scenario": "simulator.scenario.load",
     "ScenarioError": "simulator.errors",
     "SimulatorError": "simulator.errors",
-    "check": "simulator.expectations",
     "compare": "simulator.comparison",
     "load_scenario": "simulator.scenario.load",
     "read_log": "simulator.eventlog",
     "run": "simulator.simulation",
+    "verify": "simulator.expectations",
 }
 
 __all__ = [
@@ -45,11 +45,11 @@ __all__ = [
     "ScenarioError",
     "SimulatorError",
     "__version__",
-    "check",
     "compare",
     "load_scenario",
     "read_log",
     "run",
+    "verify",
 ]
 
 

@@ -42,7 +42,7 @@ class Milestones:
                 self.reached.append((condition.text, self._cluster.world.now))
 
 
-def check(scenario: Scenario) -> list[Check]:
+def verify(scenario: Scenario) -> list[Check]:
     """Run a scenario as its `expect.run` says, and compare.
 
     Returns

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from simulator.errors import ScenarioError
-from simulator.expectations import check
+from simulator.expectations import verify
 from simulator.scenario.load import load_scenario
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-0"},
@@ -26,7 +26,7 @@ def problems(tmp_path: Path, expected: dict[str, Any], *more: dict[str, Any]) ->
     path = tmp_path / "scenario.yaml"
     path.write_text(yaml.safe_dump(
         {"apiVersion": "bindsim/v1", "kind": "Scenario", "metadata": {"name": "t"}, "spec": spec}))
-    return {one.what: one.problem for one in check(load_scenario([str(path)])) if one.problem is not None}
+    return {one.what: one.problem for one in verify(load_scenario([str(path)])) if one.problem is not None}
 
 
 @pytest.mark.parametrize("expected", [

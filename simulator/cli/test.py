@@ -11,14 +11,14 @@ from simulator.errors import ScenarioError
 
 def main(arguments: Namespace) -> int:
     """Run every scenario found and print one line each; a failed one with what differs."""
-    from simulator.expectations import check
+    from simulator.expectations import verify
     from simulator.scenario.load import load_scenario
 
     failed = 0
     paths = [path for source in arguments.sources for path in _scenarios(Path(source))]
     for path in paths:
         scenario = load_scenario([str(path)])
-        checks = check(scenario)
+        checks = verify(scenario)
         problems = [one for one in checks if one.problem is not None]
         failed += bool(problems)
         print(f"{'FAILED' if problems else 'ok':6}  {path.parent.name}: {scenario.spec.title}")

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from msgspec import Struct
 
-from simulator.explain.words import listing, short
+from simulator.explanation.words import listing, short
 from simulator.report.happenings import ACTION, Happening
 from simulator.report.times import clock
 from simulator.report.wording import kind_count

@@ -8,8 +8,8 @@ from typing import Any
 
 from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.eventlog import Log
-from simulator.explain.evidence import gather
-from simulator.explain.reasons import explain, leftovers
+from simulator.explanation.evidence import gather
+from simulator.explanation.reasons import explain, leftovers
 from simulator.report.compare import Row, median_ready, wilson
 from simulator.report.happenings import happenings
 from simulator.report.text import NOTES, verdict_of

@@ -14,7 +14,7 @@ from simulator.api.storage import StorageClass
 from simulator.binding.names import DEFAULT_CLASS, PROVISIONED_BY
 from simulator.binding.reference import class_of
 from simulator.eventlog import Log, LogEntry
-from simulator.explain.words import listing, place, short
+from simulator.explanation.words import listing, place, short
 from simulator.report.state import State, changes
 from simulator.report.told import SCHEDULED, TELLERS, Luck, volume_place
 from simulator.report.wording import GIVEN, first_sentence, kind_count, named, set_wants, size_text, target_text

@@ -10,8 +10,8 @@ from typing import Any, Final, TextIO
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Object
 from simulator.eventlog import Log
-from simulator.explain.evidence import gather
-from simulator.explain.reasons import explain, leftovers, render
+from simulator.explanation.evidence import gather
+from simulator.explanation.reasons import explain, leftovers, render
 from simulator.report.condense import condense
 from simulator.report.happenings import happenings
 from simulator.report.kubectl import Query, Wanted, header, row, select

@@ -10,7 +10,7 @@ from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim, Po
 from simulator.api.meta import Key, Object
 from simulator.api.nodes import HOSTNAME
 from simulator.binding.names import SELECTED_NODE
-from simulator.explain.words import listing, short
+from simulator.explanation.words import listing, short
 from simulator.report.state import State
 from simulator.scheduler.plugins.free_volumes import Reach
 

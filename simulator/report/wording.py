@@ -6,7 +6,7 @@ from typing import Final
 
 from simulator.api.apps import StatefulSet
 from simulator.api.meta import Key, Object
-from simulator.explain.words import count, short
+from simulator.explanation.words import count, short
 
 GIVEN: Final = {"Node": "node", "StorageClass": "storage class", "PersistentVolume": "volume",
                 "PersistentVolumeClaim": "claim", "Pod": "pod", "StatefulSet": "set", "ResourceQuota": "quota",

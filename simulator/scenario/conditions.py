@@ -13,7 +13,7 @@ from simulator.api.core import Node, Pod
 from simulator.api.kinds import find_kind
 from simulator.api.meta import Key, Object
 from simulator.cluster.store import Store
-from simulator.explain.verdict import shortfall
+from simulator.explanation.verdict import shortfall
 
 _CONDITION: Final = re.compile(r"(?P<kind>[\w.]+)/(?:(?P<namespace>[^/ ]+)/)?(?P<name>[^/ ]+) is (?P<state>[a-z ]+)")
 _CLUSTER: Final = re.compile(r"(?:the )?cluster is (?P<state>ready|stuck|settled)")

@@ -13,7 +13,7 @@ from simulator.api.core import Node, PersistentVolumeClaim, Pod
 from simulator.api.meta import encode, encode_json, evolve, with_meta
 from simulator.cluster.store import Store
 from simulator.eventlog import read_log
-from simulator.explain.state import state_at
+from simulator.explanation.state import state_at
 from simulator.report.data import run_data
 from simulator.report.text import run_lines
 from simulator.scheduler.decision import Preparation, Question, decide, prepare

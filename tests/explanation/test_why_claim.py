@@ -6,7 +6,7 @@ import pytest
 
 from simulator.api.meta import evolve, with_annotations, with_meta
 from simulator.testing.builders import make_claim, make_class, make_pod, make_volume
-from tests.explain.scene import LOCAL, NO_VOLUME, Scene
+from tests.explanation.scene import LOCAL, NO_VOLUME, Scene
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Final
 from simulator.api.apps import StatefulSet, parent_and_ordinal
 from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.api.meta import Key
-from simulator.explain.evidence import Evidence
-from simulator.explain.reason import Reason
-from simulator.explain.words import count, listing, place, short
+from simulator.explanation.evidence import Evidence
+from simulator.explanation.reason import Reason
+from simulator.explanation.words import count, listing, place, short
 
 ORDERED: Final = "OrderedReady"
 REVISION: Final = "controller-revision-hash"

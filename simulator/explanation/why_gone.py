@@ -6,9 +6,9 @@ from simulator.api.apps import StatefulSet
 from simulator.api.core import Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Object
 from simulator.binding.names import PROTECTS_CLAIM, PROTECTS_VOLUME
-from simulator.explain.evidence import Evidence
-from simulator.explain.reason import Reason
-from simulator.explain.words import count, listing, place, short
+from simulator.explanation.evidence import Evidence
+from simulator.explanation.reason import Reason
+from simulator.explanation.words import count, listing, place, short
 
 _FOREGROUND = "foregroundDeletion"
 

@@ -9,7 +9,7 @@ import pytest
 from simulator.api.core import Event, Namespace, NamespaceStatus
 from simulator.api.meta import Key, evolve, with_meta
 from simulator.eventlog import Log
-from simulator.explain.state import State, state_at
+from simulator.explanation.state import State, state_at
 from simulator.testing.builders import make_claim, make_pod
 from simulator.units import HOUR, MINUTE, SECOND
 

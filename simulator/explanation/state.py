@@ -16,7 +16,7 @@ from simulator.api.kinds import KINDS
 from simulator.api.meta import Key, Object, ObjectMeta, decode, encode, encode_json, evolve
 from simulator.cluster.indexes import INDEXES
 from simulator.eventlog import CHANGES, Log, LogEntry, apply_patch
-from simulator.explain.thinning import COMBINED, Thinning
+from simulator.explanation.thinning import COMBINED, Thinning
 from simulator.units import HOUR, Micros
 
 T = TypeVar("T", bound=Object)

@@ -21,9 +21,9 @@ from simulator.binding.reference import (
     suitability,
     volume_mode,
 )
-from simulator.explain.evidence import Evidence
-from simulator.explain.reason import Reason
-from simulator.explain.words import listing, place, selector_text, short
+from simulator.explanation.evidence import Evidence
+from simulator.explanation.reason import Reason
+from simulator.explanation.words import listing, place, selector_text, short
 
 
 def why_claim(evidence: Evidence, claim: PersistentVolumeClaim) -> Reason:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from simulator.api.core import Node, Pod
-from simulator.explain.evidence import Evidence
-from simulator.explain.words import count, domain, listing, selector_text, short
+from simulator.explanation.evidence import Evidence
+from simulator.explanation.words import count, domain, listing, selector_text, short
 from simulator.scheduler.plugins.inter_pod_affinity import Term, namespace_labels, pod_affinity, pod_anti_affinity
 from simulator.scheduler.plugins.pod_topology_spread import PodTopologySpread, Spread
 

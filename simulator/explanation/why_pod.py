@@ -9,12 +9,12 @@ from simulator.api.core import ContainerStatus, Node, PersistentVolume, Persiste
 from simulator.api.storage import StorageClass
 from simulator.binding.names import SELECTED_NODE
 from simulator.binding.reference import is_delayed, is_fully_bound
-from simulator.explain.evidence import Evidence, Failure
-from simulator.explain.reason import Reason
-from simulator.explain.verdict import SCHEDULER_NAME
-from simulator.explain.why_gone import is_down, why_down
-from simulator.explain.why_node import clauses
-from simulator.explain.words import is_everywhere, listing, reach_text, short
+from simulator.explanation.evidence import Evidence, Failure
+from simulator.explanation.reason import Reason
+from simulator.explanation.verdict import SCHEDULER_NAME
+from simulator.explanation.why_gone import is_down, why_down
+from simulator.explanation.why_node import clauses
+from simulator.explanation.words import is_everywhere, listing, reach_text, short
 from simulator.scheduler.preemption import BY_SCHEDULER
 
 UNBOUND: Final = "unbound immediate PersistentVolumeClaims"

@@ -14,10 +14,10 @@ from msgspec import Struct
 from simulator.api.core import Node, PersistentVolume, Pod, Taint
 from simulator.binding.names import SELECTED_NODE
 from simulator.binding.reference import affinity_matches, class_of, is_fully_bound
-from simulator.explain.evidence import Evidence
-from simulator.explain.why_claim import volumes_on
-from simulator.explain.why_peers import Clause, affinity, spread
-from simulator.explain.words import count, listing, node_terms_text, short, taint_text
+from simulator.explanation.evidence import Evidence
+from simulator.explanation.why_claim import volumes_on
+from simulator.explanation.why_peers import Clause, affinity, spread
+from simulator.explanation.words import count, listing, node_terms_text, short, taint_text
 from simulator.scheduler.plugins.node_affinity import RequiredNodes
 from simulator.scheduler.plugins.node_ports import ports_conflict
 from simulator.scheduler.plugins.pod_volumes import NO_SPACE, NO_SUCH_VOLUME, OUT_OF_REACH

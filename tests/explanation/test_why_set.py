@@ -7,7 +7,7 @@ import pytest
 from simulator.api.apps import StatefulSet
 from simulator.api.meta import with_meta
 from simulator.testing.builders import make_claim, make_pod, make_set, make_volume
-from tests.explain.scene import Scene, owned
+from tests.explanation.scene import Scene, owned
 
 
 @pytest.mark.rule("VB-169")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simulator.testing.builders import make_claim, make_node, make_pod, make_volume
-from tests.explain.scene import LOCAL, NO_VOLUME, TAINTED, Scene
+from tests.explanation.scene import LOCAL, NO_VOLUME, TAINTED, Scene
 
 
 def test_a_node_says_which_of_its_volumes_are_taken() -> None:

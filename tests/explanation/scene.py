@@ -7,8 +7,8 @@ from typing import Any
 from simulator.api.apps import StatefulSet
 from simulator.api.core import Pod
 from simulator.api.meta import Object, OwnerReference, encode, evolve, with_meta
-from simulator.explain.reason import Reason
-from simulator.explain.reasons import reasons, render
+from simulator.explanation.reason import Reason
+from simulator.explanation.reasons import reasons, render
 from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_set, make_volume
 from tests.report.story import Story
 

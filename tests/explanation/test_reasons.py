@@ -7,10 +7,10 @@ import pytest
 from simulator.api.apps import StatefulSet
 from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.api.meta import evolve, with_meta
-from simulator.explain.evidence import gather
-from simulator.explain.reasons import OLDER_WORDING, leftovers
+from simulator.explanation.evidence import gather
+from simulator.explanation.reasons import OLDER_WORDING, leftovers
 from simulator.testing.builders import make_claim, make_class, make_pod, make_set, make_volume
-from tests.explain.scene import AFFINITY, OUT_OF_REACH, Scene, owned, web_pod
+from tests.explanation.scene import AFFINITY, OUT_OF_REACH, Scene, owned, web_pod
 
 
 def devil() -> Scene:

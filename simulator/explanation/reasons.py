@@ -11,14 +11,14 @@ from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, Object
 from simulator.cluster.store import Store
 from simulator.eventlog import Log
-from simulator.explain.evidence import Evidence, gather
-from simulator.explain.reason import Reason
-from simulator.explain.verdict import shortfall
-from simulator.explain.why_claim import why_claim
-from simulator.explain.why_gone import why_still_there
-from simulator.explain.why_pod import why_pod
-from simulator.explain.why_set import why_set
-from simulator.explain.words import listing, short
+from simulator.explanation.evidence import Evidence, gather
+from simulator.explanation.reason import Reason
+from simulator.explanation.verdict import shortfall
+from simulator.explanation.why_claim import why_claim
+from simulator.explanation.why_gone import why_still_there
+from simulator.explanation.why_pod import why_pod
+from simulator.explanation.why_set import why_set
+from simulator.explanation.words import listing, short
 from simulator.scheduler.plugins.pod_volumes import OUT_OF_REACH
 
 OLDER_WORDING: Final = "node(s) had volume node affinity conflict"

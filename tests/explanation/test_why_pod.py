@@ -6,7 +6,7 @@ import pytest
 
 from simulator.api.meta import evolve, with_annotations, with_meta
 from simulator.testing.builders import make_claim, make_class, make_pod
-from tests.explain.scene import OUT_OF_REACH, Scene
+from tests.explanation.scene import OUT_OF_REACH, Scene
 from tests.report.story import waiting
 
 

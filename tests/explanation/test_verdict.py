@@ -7,7 +7,7 @@ import pytest
 from simulator.api.core import Pod
 from simulator.api.meta import Object, evolve, with_meta
 from simulator.cluster.store import Store
-from simulator.explain.verdict import Goals, shortfall
+from simulator.explanation.verdict import Goals, shortfall
 from simulator.testing.builders import make_claim, make_class, make_node, make_pod, make_set, make_volume
 
 

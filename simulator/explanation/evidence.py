@@ -13,7 +13,7 @@ from simulator.api.storage import StorageClass
 from simulator.binding.reference import class_of
 from simulator.cluster.component import View
 from simulator.eventlog import Log
-from simulator.explain.state import State
+from simulator.explanation.state import State
 from simulator.scheduler.framework import NodeInfo, Snapshot
 from simulator.scheduler.plugins.free_volumes import Reach
 from simulator.units import Micros
