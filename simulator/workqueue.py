@@ -24,9 +24,10 @@ class WorkQueue:
     dirty : active keys that were added meanwhile; they become ready when their work is done.
     waiting : keys that become ready at a later time, and when.
     bucket : when the retries let through so far would have passed one after the other.
+    starting : workers that are about to take a key.
     """
 
-    __slots__ = ("active", "bucket", "dirty", "failures", "ready", "waiting", "workers")
+    __slots__ = ("active", "bucket", "dirty", "failures", "ready", "starting", "waiting", "workers")
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -36,6 +37,15 @@ class WorkQueue:
         self.waiting: dict[Key, Micros] = {}
         self.failures: dict[Key, int] = {}
         self.bucket: Micros = -_BURST * REFILL
+        self.starting = 0
+
+    def copy(self) -> WorkQueue:
+        """The same queue, free to go its own way."""
+        twin = WorkQueue(self.workers)
+        twin.ready, twin.active, twin.dirty = dict(self.ready), dict(self.active), dict(self.dirty)
+        twin.waiting, twin.failures = dict(self.waiting), dict(self.failures)
+        twin.bucket, twin.starting = self.bucket, self.starting
+        return twin
 
     def add(self, key: Key) -> bool:
         """Make a key ready.

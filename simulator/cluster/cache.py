@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 from simulator.api.meta import Key, Object
 from simulator.cluster.component import Change, Found
@@ -12,6 +12,8 @@ from simulator.errors import InvariantViolated
 from simulator.units import Micros
 
 T = TypeVar("T", bound=Object)
+Stale: TypeAlias = dict[str, dict[Key, list[Change]]]
+"""Undelivered changes by kind and key, oldest first."""
 
 
 class Cache:
@@ -25,7 +27,14 @@ class Cache:
     __slots__ = ("stale",)
 
     def __init__(self) -> None:
-        self.stale: dict[str, dict[Key, list[Change]]] = {}
+        self.stale: Stale = {}
+
+    @staticmethod
+    def copy(stale: Stale) -> Stale:
+        """The same undelivered changes, free to go their own way."""
+        return {
+            kind: {key: list(changes) for key, changes in of_kind.items()} for kind, of_kind in stale.items() if of_kind
+        }
 
     def delay(self, change: Change) -> None:
         """A change has happened that this component does not see yet."""
@@ -36,7 +45,7 @@ class Cache:
 
         Returns
         -------
-        Whether it was still to come; not if the cache has been filled again since (`forget`).
+        Whether it was still to come; not if the cache has been filled again since.
 
         Raises
         ------
@@ -53,10 +62,6 @@ class Cache:
         if not changes:
             del of_kind[change.key]
         return True
-
-    def forget(self) -> None:
-        """The cache is filled again from the store: whatever was on its way is seen already."""
-        self.stale.clear()
 
 
 class CacheView:

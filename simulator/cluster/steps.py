@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
 from simulator.api.meta import Key
-from simulator.cluster.cache import Cache, CacheView
-from simulator.cluster.component import Change, Component, Periodic
+from simulator.cluster.cache import Cache, CacheView, Stale
+from simulator.cluster.component import Change, Component, Periodic, Survivor
 from simulator.flows import Flow, Intent
 from simulator.units import Micros
 from simulator.workqueue import WorkQueue
@@ -17,10 +18,24 @@ if TYPE_CHECKING:
     from simulator.cluster.world import World
 
 
-class Runtime:
-    """A component in a world: its memory, its cache and its queues."""
+class SavedRuntime(NamedTuple):
+    """A component as it was at a moment; nothing in it changes any more."""
 
-    __slots__ = ("cache", "component", "incarnation", "memory", "pending_starts", "queues", "view")
+    memory: Any
+    stale: Stale
+    queues: dict[str, WorkQueue]
+    incarnation: int
+
+
+class Runtime:
+    """A component in a world: its memory, its cache and its queues.
+
+    Flows hold on to the memory and its parts, so going back in time fills the same memory again. Cache and queues are
+    copied before they change, once they have been saved; `own_…` hands out what may be changed.
+    """
+
+    __slots__ = ("_frozen", "_is_cache_shared", "_saved", "_shared", "cache", "component", "incarnation", "memory", "queues",
+                 "view")
 
     def __init__(self, component: Component, world: World) -> None:
         self.component = component
@@ -28,8 +43,75 @@ class Runtime:
         self.memory: Any = component.new_memory()
         self.cache = Cache()
         self.queues = {name: WorkQueue(workers) for name, workers in component.queues.items()}
-        self.pending_starts = dict.fromkeys(self.queues, 0)
         self.view = CacheView(world.store, self.cache, world, self)
+        self._saved: SavedRuntime | None = None
+        self._shared: frozenset[str] = frozenset()
+        self._is_cache_shared = False
+        self._frozen: Any = None
+
+    def save(self) -> SavedRuntime:
+        """The component as it is now; the same object as long as nothing changes."""
+        if self._saved is None:
+            if self._frozen is None and self.memory is not None:
+                self._frozen = self.memory.copy()
+            self._saved = SavedRuntime(self._frozen, self.cache.stale, dict(self.queues), self.incarnation)
+            self._shared, self._is_cache_shared = frozenset(self.queues), True
+        return self._saved
+
+    def restore(self, saved: SavedRuntime) -> None:
+        """Be again as it was."""
+        if self._saved is saved:
+            return
+        if self._frozen is not saved.memory:
+            self._frozen = saved.memory
+            _assign(self.memory, saved.memory.copy())
+        self.cache.stale, self.incarnation, self.queues = saved.stale, saved.incarnation, dict(saved.queues)
+        self._saved, self._shared, self._is_cache_shared = saved, frozenset(saved.queues), True
+
+    def own_memory(self) -> Any:
+        """The memory, to be changed."""
+        self._saved = self._frozen = None
+        return self.memory
+
+    def own_cache(self) -> Cache:
+        """The cache, to be changed."""
+        self._saved = None
+        if self._is_cache_shared:
+            self._is_cache_shared = False
+            self.cache.stale = Cache.copy(self.cache.stale)
+        return self.cache
+
+    def own_queue(self, name: str) -> WorkQueue:
+        """A queue, to be changed."""
+        self._saved = None
+        queue = self.queues[name]
+        if name in self._shared:
+            self._shared -= {name}
+            queue = self.queues[name] = queue.copy()
+        return queue
+
+    def start_anew(self) -> None:
+        """A restart: memory and queues are lost, and the cache is filled again (ND-31)."""
+        component = self.component
+        self.memory = component.restarted(self.memory) if isinstance(component, Survivor) else component.new_memory()
+        self._frozen = None
+        self._saved, self._shared, self._is_cache_shared = None, frozenset(), False
+        self.incarnation += 1
+        self.cache.stale = {}  # a new list shows what is stored now; what is still on its way is not delivered again
+        self.queues = {name: WorkQueue(workers) for name, workers in component.queues.items()}
+
+
+def _assign(memory: Any, other: Any) -> None:
+    """Give a memory everything that another one has."""
+    for name in fields_of(memory):
+        setattr(memory, name, getattr(other, name))
+
+
+def fields_of(memory: Any) -> Iterable[str]:
+    """The names of what a memory holds."""
+    kind = type(memory)
+    names: Iterable[str] = getattr(kind, "__struct_fields__", None) or getattr(kind, "__slots__", None) or vars(memory)
+    return names
 
 
 class Task:

@@ -9,15 +9,16 @@ handed to the driver through `World.enabled`, with the latency that it costs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from simulator.api.meta import Key, Object
 from simulator.choices import Chooser
 from simulator.cluster.apiserver import ApiServer
-from simulator.cluster.component import Change, Component, Survivor
-from simulator.cluster.faults import FAILED, LOST, NO_ANSWER, Faults
-from simulator.cluster.steps import Deliver, Enabled, Fire, Resume, Runtime, Start, Step, Task, Tick
-from simulator.cluster.store import Store
+from simulator.cluster.cache import CacheView
+from simulator.cluster.component import Change, Component
+from simulator.cluster.faults import FAILED, LOST, NO_ANSWER, Calls, Faults
+from simulator.cluster.steps import Deliver, Enabled, Fire, Resume, Runtime, SavedRuntime, Start, Step, Task, Tick
+from simulator.cluster.store import SavedStore, Store
 from simulator.errors import InvariantViolated
 from simulator.eventlog import Log
 from simulator.flows import (
@@ -29,6 +30,7 @@ from simulator.flows import (
     Emit,
     Enqueue,
     Evict,
+    Flow,
     Get,
     Intent,
     ListLive,
@@ -47,12 +49,27 @@ from simulator.flows import (
     UpdateStatus,
 )
 from simulator.units import Micros
-from simulator.workqueue import WorkQueue
 
 _VERBS: Final[Mapping[type[Any], str]] = {
     Create: "create", Update: "update", UpdateStatus: "update-status", Patch: "patch", Delete: "delete", Bind: "bind",
     Evict: "evict",
 }
+
+
+class SavedWorld(NamedTuple):
+    """All that can change, as it was at a moment, but for the steps under way, which the driver keeps."""
+
+    now: Micros
+    last_change: Micros
+    in_flight: int
+    store: SavedStore
+    runtimes: tuple[SavedRuntime, ...]
+    faults: tuple[Calls, ...]
+
+
+def new_flow(runtime: Runtime, queue: str, key: Key, view: CacheView) -> Flow:
+    """A flow that runs as it goes."""
+    return runtime.component.sync(queue, key, view)
 
 
 class World:
@@ -66,6 +83,7 @@ class World:
     last_change : when an object last changed.
     watchers : called with each change of an object, at once and in order; they must not change anything.
     faults : the API calls that are to go wrong.
+    new_flow : how a flow is begun; a driver that goes back in time puts its own here.
     """
 
     def __init__(self, components: Sequence[Component], chooser: Chooser, log: Log | None = None) -> None:
@@ -81,6 +99,7 @@ class World:
         self.last_change: Micros = 0
         self.watchers: list[Callable[[Change], None]] = []
         self.faults = Faults()
+        self.new_flow: Callable[[Runtime, str, Key, CacheView], Flow] = new_flow
         self.runtimes = {component.name: Runtime(component, self) for component in components}
         self._interested: dict[str, tuple[Runtime, ...]] = {}
         self._events: dict[tuple[str, Key, str, str, str, str], int] = {}
@@ -120,14 +139,23 @@ class World:
     def restart(self, component: str) -> None:
         """A component loses its memory, its queues and what it was about to do; its caches are filled again (ND-31)."""
         runtime = self.runtimes[component]
-        runtime.incarnation += 1
-        if isinstance(runtime.component, Survivor):
-            runtime.memory = runtime.component.restarted(runtime.memory)
-        else:
-            runtime.memory = runtime.component.new_memory()
-        runtime.cache.forget()  # a new list shows what is stored now; what is still on its way is not delivered again
-        runtime.queues = {name: WorkQueue(workers) for name, workers in runtime.component.queues.items()}
+        runtime.start_anew()
         self._list(runtime)
+
+    def save(self) -> SavedWorld:
+        """All that can change, as it is now, steps under way left aside. O(components and kinds)."""
+        return SavedWorld(
+            self.now, self.last_change, self.in_flight, self.store.save(),
+            tuple(runtime.save() for runtime in self.runtimes.values()), tuple(self.faults.calls),
+        )
+
+    def restore(self, saved: SavedWorld) -> None:
+        """Be again as it was; nobody is told, and nothing is logged. O(components and kinds)."""
+        self.now, self.last_change, self.in_flight = saved.now, saved.last_change, saved.in_flight
+        self.store.restore(saved.store)
+        for runtime, mine in zip(self.runtimes.values(), saved.runtimes, strict=True):
+            runtime.restore(mine)
+        self.faults.calls = list(saved.faults)
 
     def take(self, step: Step) -> None:
         """Carry out one step: the only way anything changes."""
@@ -135,14 +163,14 @@ class World:
             case Deliver():
                 self.in_flight -= 1
                 for runtime in step.targets:
-                    if runtime.cache.deliver(step.change):
+                    if runtime.own_cache().deliver(step.change):
                         self._observe(runtime, step.change)
             case Start():
                 self._start(step.runtime, step.queue)
             case Resume():
                 self._resume(step.task)
             case Fire():
-                if step.runtime.queues[step.queue].expire(step.key, self.now):
+                if step.runtime.own_queue(step.queue).expire(step.key, self.now):
                     self._ready(step.runtime, step.queue, step.key)
             case Tick():
                 self.enabled.append(Enabled(step, delay=step.periodic.every))
@@ -169,7 +197,7 @@ class World:
             self._interested[kind] = interested
         if interested:
             for runtime in interested:
-                runtime.cache.delay(change)
+                runtime.own_cache().delay(change)
             self.in_flight += 1
             self.enabled.append(Enabled(Deliver(change, interested), "watch", about=change.key))
 
@@ -188,25 +216,27 @@ class World:
     # --- queues and tasks -------------------------------------------------------------------------------------------
 
     def _ready(self, runtime: Runtime, queue: str, key: Key) -> None:
-        if runtime.queues[queue].add(key):
+        if runtime.own_queue(queue).add(key):
             self._offer(runtime, queue)
 
     def _offer(self, runtime: Runtime, queue: str) -> None:
         """Let a worker start, if one is free and there is a key for it."""
-        work, pending = runtime.queues[queue], runtime.pending_starts[queue]
-        if pending < len(work.ready) and pending + len(work.active) < work.workers:
-            runtime.pending_starts[queue] = pending + 1
+        work = runtime.queues[queue]
+        if work.starting < len(work.ready) and work.starting + len(work.active) < work.workers:
+            work = runtime.own_queue(queue)
+            work.starting += 1
             self.in_flight += 1
             key = next(iter(work.ready))
             self.enabled.append(Enabled(Start(runtime, queue), f"work/{runtime.component.name}", about=key))
 
     def _start(self, runtime: Runtime, queue: str) -> None:
-        runtime.pending_starts[queue] -= 1
-        if not runtime.queues[queue].ready:  # the component was restarted meanwhile
+        work = runtime.own_queue(queue)
+        if work.starting == 0 or not work.ready:  # the component was restarted meanwhile
             self.in_flight -= 1
             return
-        key = runtime.queues[queue].get()
-        flow = runtime.component.sync(queue, key, runtime.view)
+        work.starting -= 1
+        key = work.get()
+        flow = self.new_flow(runtime, queue, key, runtime.view)
         self._advance(Task(runtime, queue, key, flow, runtime.view, spawned=False), None)
         self.in_flight -= 1
 
@@ -296,7 +326,7 @@ class World:
         if task.spawned:
             return
         runtime, queue, key = task.runtime, task.queue, task.key
-        work = runtime.queues[queue]
+        work = runtime.own_queue(queue)
         again = work.done(key)
         if isinstance(outcome, Retry):
             self._enqueue(runtime, Enqueue(queue, key, work.back_off(key, self.now)))
@@ -310,13 +340,13 @@ class World:
     def _enqueue(self, runtime: Runtime, told: Enqueue) -> None:
         if told.after <= 0:
             self._ready(runtime, told.queue, told.key)
-        elif runtime.queues[told.queue].add_after(told.key, self.now + told.after):
+        elif runtime.own_queue(told.queue).add_after(told.key, self.now + told.after):
             self.enabled.append(Enabled(Fire(runtime, told.queue, told.key), delay=told.after))
 
     def _tell(self, runtime: Runtime, told: Told) -> None:
         match told:
             case Remember():
-                runtime.component.remember(runtime.memory, told.what, self.now)
+                runtime.component.remember(runtime.own_memory(), told.what, self.now)
             case Enqueue():
                 self._enqueue(runtime, told)
             case Emit():
@@ -325,7 +355,7 @@ class World:
                 self.log.append(self.now, runtime.component.name, told.verb, told.key, 0, told.rule, told.detail)
             case Spawn():
                 view = runtime.view.with_argument(told.argument)
-                flow = runtime.component.sync(told.queue, told.key, view)
+                flow = self.new_flow(runtime, told.queue, told.key, view)
                 self._advance(Task(runtime, told.queue, told.key, flow, view, spawned=True), None)
             case _:
                 raise InvariantViolated(f"{runtime.component.name} told {told!r}")
