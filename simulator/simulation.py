@@ -17,7 +17,6 @@ from simulator.cluster.world import World
 from simulator.controllers.kubelet import KubeletConfig, start_steps_for
 from simulator.controllers.local_volumes import Directory, Settings
 from simulator.controllers.storage_driver import StorageDriver
-from simulator.drivers.rest import Rest
 from simulator.errors import ManifestError, ScenarioError
 from simulator.eventlog import Log, NoLog
 from simulator.explanation.verdict import CONVERGED, NO_VERDICT, STUCK, Goals
@@ -36,10 +35,22 @@ HORIZON: Final[Micros] = 4 * HOUR
 """How long a run goes on after the last time that its timeline names, if nothing ends it before."""
 
 
+class Restful(Protocol):
+    """Tells whether anything can still come."""
+
+    def is_calm(self) -> bool:
+        """Whether nothing is under way and no one-shot timer is left."""
+
+    def is_reached(self) -> bool:
+        """Whether nothing can come any more."""
+
+
 class Driver(Protocol):
     """What decides which step comes next, and when."""
 
-    rest: Rest
+    @property
+    def rest(self) -> Restful:
+        """Whether anything can still come."""
 
     def run(self, until: Micros, is_over: Callable[[], bool]) -> bool:
         """Take steps until `is_over` or the horizon; returns whether it ended before the horizon."""

@@ -78,9 +78,9 @@ class WorkQueue:
         del self.waiting[key]
         return True
 
-    def get(self) -> Key:
-        """Take the oldest ready key to work on it."""
-        key = next(iter(self.ready))
+    def get(self, wanted: Key | None = None) -> Key:
+        """Take the oldest ready key, or a certain one, to work on it."""
+        key = wanted if wanted is not None else next(iter(self.ready))
         del self.ready[key]
         self.active[key] = None
         return key

@@ -139,10 +139,11 @@ class Deliver(Struct, frozen=True, gc=False):
 
 
 class Start(Struct, frozen=True, gc=False):
-    """A free worker takes the next key of a queue."""
+    """A free worker takes the next key of a queue, or a certain one."""
 
     runtime: Runtime
     queue: str
+    key: Key | None = None
 
 
 class Resume(Struct, frozen=True, gc=False):

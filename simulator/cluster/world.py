@@ -166,7 +166,7 @@ class World:
                     if runtime.own_cache().deliver(step.change):
                         self._observe(runtime, step.change)
             case Start():
-                self._start(step.runtime, step.queue)
+                self._start(step.runtime, step.queue, step.key)
             case Resume():
                 self._resume(step.task)
             case Fire():
@@ -229,13 +229,13 @@ class World:
             key = next(iter(work.ready))
             self.enabled.append(Enabled(Start(runtime, queue), f"work/{runtime.component.name}", about=key))
 
-    def _start(self, runtime: Runtime, queue: str) -> None:
+    def _start(self, runtime: Runtime, queue: str, wanted: Key | None = None) -> None:
         work = runtime.own_queue(queue)
         if work.starting == 0 or not work.ready:  # the component was restarted meanwhile
             self.in_flight -= 1
             return
         work.starting -= 1
-        key = work.get()
+        key = work.get(wanted)
         flow = self.new_flow(runtime, queue, key, runtime.view)
         self._advance(Task(runtime, queue, key, flow, runtime.view, spawned=False), None)
         self.in_flight -= 1

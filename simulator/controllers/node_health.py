@@ -70,14 +70,17 @@ class Memory:
 
     __slots__ = ("began", "grid", "queue", "seen", "silent", "suspects", "zones")
 
+    began: Micros | None
+    grid: Micros | None
+    suspects: dict[str, None]
+    silent: dict[str, Micros]
+    seen: dict[str, Micros]
+    zones: dict[str, ZoneWork]
+    queue: dict[str, str]
+
     def __init__(self) -> None:
-        self.began: Micros | None = None
-        self.grid: Micros | None = None
-        self.suspects: dict[str, None] = {}
-        self.silent: dict[str, Micros] = {}
-        self.seen: dict[str, Micros] = {}
-        self.zones: dict[str, ZoneWork] = {}
-        self.queue: dict[str, str] = {}
+        self.began = self.grid = None
+        self.suspects, self.silent, self.seen, self.zones, self.queue = {}, {}, {}, {}, {}
 
     def copy(self) -> Memory:
         """A copy; all values are frozen and shared."""

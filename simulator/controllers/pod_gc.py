@@ -61,10 +61,12 @@ class Memory:
 
     __slots__ = ("ended", "grid", "quarantine")
 
+    grid: Micros | None
+    quarantine: dict[str, Micros]
+    ended: int
+
     def __init__(self) -> None:
-        self.grid: Micros | None = None
-        self.quarantine: dict[str, Micros] = {}
-        self.ended = 0
+        self.grid, self.quarantine, self.ended = None, {}, 0
 
     def copy(self) -> Memory:
         """A copy."""

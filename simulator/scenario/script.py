@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from simulator.cluster.world import World
 from simulator.flows import Note
@@ -10,6 +11,16 @@ from simulator.scenario.conditions import Situation
 from simulator.scenario.kubectl import CLIENT, Memory, Sequel
 from simulator.scenario.timeline import Entry, Fault
 from simulator.units import Micros, format_duration
+
+
+class SavedScript(NamedTuple):
+    """How far a timeline had come at a moment; `due` is when its next entry is, 0 if it has no time of its own."""
+
+    next: int
+    due: Micros
+    running: tuple[Entry, ...]
+    not_before: Micros
+    failures: tuple[str, ...]
 
 
 class Script:
@@ -36,6 +47,16 @@ class Script:
         self._running: list[Entry] = []
         self._not_before: Micros = 0
         self.failures: list[str] = []
+
+    def save(self) -> SavedScript:
+        """How far it has come."""
+        due = self._entries[self._next].at or 0 if self._next < len(self._entries) else 0
+        return SavedScript(self._next, due, tuple(self._running), self._not_before, tuple(self.failures))
+
+    def restore(self, saved: SavedScript) -> None:
+        """Go back to where it was."""
+        self._next, self._not_before = saved.next, saved.not_before
+        self._running, self.failures = list(saved.running), list(saved.failures)
 
     @property
     def is_done(self) -> bool:

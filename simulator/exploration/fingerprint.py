@@ -1,0 +1,242 @@
+"""When are two states the same? When the same can come from both, whatever things are called and however they came about.
+
+The facts of a state (`simulator.exploration.facts`) are given canonical names: an object's uid becomes the name of the
+object; equal volumes, nodes and ordinals are numbered in an order that does not depend on their names; versions become
+"stored now" or how many versions ago, and moments how far away they are. What is then left is the fingerprint.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from simulator.cluster.steps import Fire, Resume, Start
+from simulator.cluster.store import Shelf
+from simulator.exploration.engine import Flight, Moment, Wake
+from simulator.exploration.facts import UID, Fact, Facts, Time, Token, Version
+from simulator.exploration.identity import ByIdentity
+from simulator.exploration.resumable import Point
+from simulator.exploration.symmetry import Labels, Symmetry, in_order
+from simulator.flows import Poll
+
+_SKIPPED: Final = frozenset({"Namespace", "Service", "ControllerRevision"})
+
+
+class Fingerprints:
+    """Tells the fingerprint of any state of one exploration.
+
+    Parameters
+    ----------
+    base : the shelves that all states began with.
+    is_natural : whether the order of what can come matters.
+    """
+
+    def __init__(
+        self, base: Mapping[str, Shelf], components: Sequence[str], symmetry: Symmetry, is_natural: bool,
+        keeps_slots: bool,
+    ) -> None:
+        self._symmetry = symmetry
+        self._components = components
+        self._is_natural = is_natural
+        self._facts = Facts(base, symmetry.is_name, is_natural, keeps_slots)
+        self._known: dict[Fact, int] = {}
+        self._uids: ByIdentity[dict[str, tuple[str, str, str]]] = ByIdentity()
+        self._has_uid: dict[str, bool] = {}
+        self._points: ByIdentity[Fact] = ByIdentity()
+
+    def of(self, moment: Moment) -> tuple[bytes, frozenset[str]]:
+        """The fingerprint, and the names that the state knows more of than what was there at the start."""
+        facts = self._gather(moment)
+        texts = {token for fact in facts for token in fact if type(token) is str}
+        touched = frozenset(text for text in texts if text in self._symmetry.volumes or text in self._symmetry.nodes)
+        if touched:
+            touched |= {where for name in touched if (place := self._symmetry.volumes.get(name)) is not None
+                        and (where := place.node)}
+        names = self._names(moment, facts, texts)
+        look_up = self._look_up(moment, facts)
+        known = self._known
+        numbers = array("L")
+        for fact in facts:
+            renamed = tuple([names.get(token, token) if type(token) is str else look_up(token) for token in fact])
+            numbers.append(known.setdefault(renamed, len(known)))
+        return array("L", sorted(numbers)).tobytes(), touched
+
+    # --- what there is ----------------------------------------------------------------------------------------------
+
+    def _gather(self, moment: Moment) -> list[Fact]:
+        facts: list[Fact] = []
+        for kind, shelf in moment.world.store.shelves.items():
+            facts.extend(self._facts.of_shelf(kind, shelf))
+        for name, saved in zip(self._components, moment.world.runtimes, strict=True):
+            facts.extend(self._facts.of_runtime(name, saved))
+        facts.extend(self._agenda(moment))
+        script = moment.script
+        facts.append(("timeline", script.next, *(entry.number for entry in script.running), Time(script.not_before),
+                      Time(script.due), len(script.failures)))
+        for calls in moment.world.faults:
+            facts.append(("faults", *self._facts.tokens(calls)))
+        return facts
+
+    def _agenda(self, moment: Moment) -> Iterator[Fact]:
+        flights = {flight.task.flow: flight for flight in moment.flights}
+        order: list[Token] = ["ready"]
+        for step in moment.ready:
+            if isinstance(step, Start):
+                if self._is_natural:
+                    order += [step.runtime.component.name, step.queue]
+            elif isinstance(step, Resume):
+                fact = self._task(flights[step.task.flow])
+                if self._is_natural:
+                    order += [*fact]
+                else:
+                    yield ("task", *fact)
+        if len(order) > 1:
+            yield tuple(order)
+        for poll in moment.polls:
+            yield ("poll", *self._task(flights[poll.task.flow]))
+        for due, _, timer in moment.timers:
+            match timer:
+                case Fire():
+                    yield ("timer", Time(due), timer.runtime.component.name, timer.queue, *timer.key)
+                case Resume():
+                    if not isinstance(timer.task.intent, Poll) or flights[timer.task.flow].intent is None:
+                        yield ("sleeper", Time(due), *self._task(flights[timer.task.flow]))
+                    else:
+                        yield ("patience", Time(due), *timer.task.key)
+                case Wake():
+                    yield ("wake", Time(due))
+        for watch, late in moment.late:
+            yield ("late", *watch, *(token for step in late for token in self._facts.tokens(step.change.key)))
+
+    def _task(self, flight: Flight) -> Fact:
+        """A task under way: where it came from, what it saw, and all that it asked for and was told."""
+        task = flight.task
+        is_dead = task.incarnation != task.runtime.incarnation
+        history = self._history(flight.at) if flight.at is not None else ()
+        return (task.runtime.component.name, task.queue, *task.key, is_dead, *history)
+
+    def _history(self, point: Point) -> Fact:
+        known = self._points.get(point)
+        if known is not None:
+            return known
+        argument = point.origin.view.argument
+        before = self._history(point.before) if point.before is not None else tuple(self._facts.tokens(argument))
+        seen = {obj.key: obj for obj in point.seen if not self._facts.is_old(obj)}
+        told = (*seen.values(), *((point.answer,) if point.answer is not None else ()))
+        tokens = (token for part in (*told, "→", point.intent) for token in self._facts.tokens(part))
+        return self._points.put(point, (*before, *tokens))
+
+    # --- what it is called ------------------------------------------------------------------------------------------
+
+    def _names(self, moment: Moment, facts: Sequence[Fact], texts: Iterable[str]) -> dict[Any, str]:
+        symmetry = self._symmetry
+        names: dict[Any, str] = {}
+        if symmetry.members:
+            names.update(self._members(facts))
+        if symmetry.volumes or symmetry.nodes:
+            labels = Labels(symmetry)
+            labels.give(in_order(facts, symmetry, names))
+            names.update(labels.names)
+        uids = sorted(text for text in texts if self._is_uid(text))
+        if uids:
+            owners: dict[str, tuple[str, str, str]] = {}
+            for shelf in moment.world.store.shelves.values():
+                owners.update(self._owners(shelf))
+            dead: dict[str, int] = {}
+
+            def owner(found: Any) -> str:
+                place = owners.get(found[0])
+                if place is None:
+                    return f"dead {dead.setdefault(found[0], len(dead))}"
+                return f"uid of {place[0]}/{place[1]}/{names.get(place[2], place[2])}"
+
+            for text in uids:
+                names[text] = UID.sub(owner, text)
+        return names
+
+    def _is_uid(self, text: str) -> bool:
+        found = self._has_uid.get(text)
+        if found is None:
+            found = self._has_uid[text] = len(text) >= 36 and UID.search(text) is not None
+        return found
+
+    def _owners(self, shelf: Shelf) -> dict[str, tuple[str, str, str]]:
+        known = self._uids.get(shelf)
+        if known is None:
+            known = {obj.metadata.uid: (key.kind, key.namespace, key.name) for key, obj in shelf.objects.items()}
+            self._uids.put(shelf, known)
+        return known
+
+    def _members(self, facts: Sequence[Fact]) -> dict[str, str]:
+        """New ordinals for the pods of sets whose pods are all alike, by what there is to say about each."""
+        members = self._symmetry.members
+        about: dict[tuple[str, int], list[Fact]] = {member: [] for member in members.values()}
+        for fact in facts:
+            concerned = {members[token] for token in fact if type(token) is str and token in members}
+            for member in sorted(concerned):
+                about[member].append(tuple(self._seen_by(member, token) for token in fact))
+        first = {member: tuple(sorted(mine, key=str)) for member, mine in about.items()}
+        where = self._neighbourhoods(facts)
+        order = sorted(first, key=lambda member: (
+            member[0], str(first[member]), sorted(str([first[other] for other in place]) for place in where[member]),
+            member[1],
+        ))
+        place: dict[str, int] = {}
+        renumbered: dict[tuple[str, int], int] = {}
+        for sts, ordinal in order:
+            renumbered[sts, ordinal] = place.setdefault(sts, 0)
+            place[sts] += 1
+        return {name: f"{name.rpartition('-')[0]}-{renumbered[member]}" for name, member in members.items()}
+
+    def _seen_by(self, member: tuple[str, int], token: Token) -> Token:
+        if type(token) is not str:
+            return "moment" if isinstance(token, Time) else "version" if isinstance(token, Version) else token
+        other = self._symmetry.members.get(token)
+        if other is not None:
+            return "mine" if other == member else "another's"
+        return "" if self._symmetry.is_name(token) or self._is_uid(token) else token
+
+    def _neighbourhoods(self, facts: Sequence[Fact]) -> dict[tuple[str, int], list[list[tuple[str, int]]]]:
+        """For each pod the nodes that it has to do with, as the lists of pods that have to do with them."""
+        symmetry = self._symmetry
+        on: dict[str, dict[tuple[str, int], None]] = {}
+        for fact in facts:
+            if fact[0] != "object":
+                continue
+            concerned = [symmetry.members[token] for token in fact if type(token) is str and token in symmetry.members]
+            for token in fact if concerned else ():
+                if type(token) is str:
+                    volume = symmetry.volumes.get(token)
+                    node = volume.node if volume is not None else token if token in symmetry.nodes else ""
+                    if node:
+                        on.setdefault(node, {}).update(dict.fromkeys(concerned))
+        found: dict[tuple[str, int], list[list[tuple[str, int]]]] = {member: [] for member in symmetry.members.values()}
+        for members in on.values():
+            for member in members:
+                found[member].append(list(members))
+        return found
+
+    # --- which version, how long --------------------------------------------------------------------------------------
+
+    def _look_up(self, moment: Moment, facts: Sequence[Fact]) -> Callable[[Token], Token]:
+        now = moment.world.now
+        shelves = moment.world.store.shelves
+        older: dict[Any, list[int]] = {}
+        for fact in facts:
+            for token in fact:
+                if type(token) is Version:
+                    older.setdefault(token.key, []).append(token.number)
+
+        def look_up(token: Token) -> Token:
+            if type(token) is Time:
+                return max(0, token.moment - now)
+            if type(token) is Version:
+                shelf = shelves.get(token.key.kind)
+                stored = shelf.objects.get(token.key) if shelf is not None else None
+                if stored is not None and stored.metadata.resource_version == token.number:
+                    return "stored"
+                return f"old {sorted(set(older[token.key])).index(token.number)}"
+            return token
+
+        return look_up

@@ -1,0 +1,26 @@
+"""A memory by identity, for frozen objects that cost too much to hash or compare."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class ByIdentity(Generic[T]):
+    """What was found out about objects; it keeps them alive, so that no two ever share an identity."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, T]] = {}
+
+    def get(self, obj: Any) -> T | None:
+        """What is known of this very object."""
+        known = self._known.get(id(obj))
+        return known[1] if known is not None else None
+
+    def put(self, obj: Any, value: T) -> T:
+        """Keep what was found out; returns it."""
+        self._known[id(obj)] = (obj, value)
+        return value

@@ -1,0 +1,404 @@
+"""The space of states of a scenario: the moment it begins at, and what may come after any moment.
+
+A tie is broken inside the step that meets it: the step is taken again for each option, or for one option of each sort of
+equal ones, with their number as its weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from simulator.api.apps import StatefulSet
+from simulator.api.core import PersistentVolumeClaim, Pod
+from simulator.api.meta import Key
+from simulator.choices import TIE_POLICIES
+from simulator.cluster.component import Component
+from simulator.cluster.faults import NONE as NO_FAULT
+from simulator.cluster.faults import Calls
+from simulator.cluster.steps import Deliver, Fire, Resume, Start, Tick
+from simulator.cluster.store import Store
+from simulator.cluster.world import World
+from simulator.eventlog import NoLog
+from simulator.explanation.verdict import shortfall
+from simulator.exploration.engine import Calm, Grain, Look, Moment, Move, Untimed, Wake
+from simulator.exploration.fingerprint import Fingerprints
+from simulator.exploration.symmetry import NONE, Symmetry, find_symmetry
+from simulator.flows import Bind, Create, Delete, Evict, Get, ListLive, Patch, Poll, Sleep, Update, UpdateStatus
+from simulator.latency import Latency
+from simulator.scenario.load import Scenario
+from simulator.simulation import Cluster
+from simulator.units import Micros
+
+TIES: Final = frozenset({"volume", "node", "preemption", "volume-bucket", "provision-owner", "fault"})
+"""Points at which Kubernetes leaves open who wins; at all others the natural order is taken."""
+
+QUIET: Final = frozenset({
+    "kubelet", "protection", "persistentvolume-expander", "disruption-controller", "garbage-collector-controller", "pod-garbage-collector",
+    "node-lifecycle-controller", "taint-eviction-controller", "namespace-controller",
+})
+"""Components whose steps, once they can be taken, take place before others (see `Space`)."""
+
+
+NATURAL: Final = Grain()
+
+
+class Label(Struct, frozen=True):
+    """What a transition does: the step, in a few words, and how the ties in it were broken."""
+
+    actor: str
+    what: str
+    about: Key | None = None
+    chosen: tuple[tuple[str, Key, Key], ...] = ()
+
+    def __str__(self) -> str:
+        about = f" {self.about.name}" if self.about is not None else ""
+        chosen = ", ".join(f"{option.name} for {about.name}" for _, about, option in self.chosen)
+        return f"{self.actor}: {self.what}{about}" + (f" → {chosen}" if chosen else "")
+
+
+class Transition(NamedTuple):
+    """A step that may come next, with one way of breaking its ties.
+
+    Attributes
+    ----------
+    group : tells the step from the others that may come next.
+    chance : of breaking the ties this way.
+    touched : the names that it has to do with.
+    """
+
+    label: Label
+    group: int
+    chance: Fraction
+    after: Moment
+    touched: frozenset[str] = frozenset()
+
+
+class Unmet:
+    """What has not reached its goal, told from the store as it is."""
+
+    has_any = True
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def unmet(self) -> dict[Key, str]:
+        """Key → what it is short of."""
+        found: dict[Key, str] = {}
+        for kind in (StatefulSet, Pod, PersistentVolumeClaim):
+            for obj in self._store.list(kind):
+                why = shortfall(obj, self._store)
+                if why is not None:
+                    found[obj.key] = why
+        return found
+
+
+class Branching:
+    """Answers with a given list of options, then with the first ones; remembers what else there was.
+
+    Attributes
+    ----------
+    asked : (point, about, chosen, number of sorts, position taken, chance), one for each tie.
+    """
+
+    def __init__(self, ties: str, symmetry: Symmetry, points: Collection[str]) -> None:
+        self._policy = TIE_POLICIES[ties]
+        self._symmetry = symmetry
+        self._points = points
+        self._script: Sequence[int] = ()
+        self.touched: frozenset[str] = frozenset()
+        self.asked: list[tuple[str, Key, Key, int, int, Fraction]] = []
+
+    def begin(self, script: Sequence[int], touched: frozenset[str]) -> None:
+        """A step begins, in a state that knows more of these names than was there at the start."""
+        self._script, self.touched = script, touched
+        self.asked = []
+
+    def next_script(self) -> list[int] | None:
+        """The next way to break the ties of the step, in lexical order; None after the last."""
+        for turn in range(len(self.asked) - 1, -1, -1):
+            if self.asked[turn][4] + 1 < self.asked[turn][3]:
+                return [*(position for *_, position, _ in self.asked[:turn]), self.asked[turn][4] + 1]
+        return None
+
+    def choose(self, point: str, about: Key, options: Sequence[Key], weights: Sequence[int] | None = None) -> Key:
+        """The scripted option, or the first."""
+        size = len(options)
+        if size == 1 or point not in self._points:
+            return options[0]
+        shares = self._policy(point, size, weights)
+        sorts: dict[str, list[int]] = {}
+        for place, option in enumerate(options):
+            if shares is None or shares[place]:
+                sorts.setdefault(self._symmetry.sort_of(option, self.touched), []).append(place)
+        groups = list(sorts.values())
+        turn = len(self.asked)
+        position = self._script[turn] if turn < len(self._script) else 0
+        taken = groups[position]
+        total = sum(shares) if shares is not None else size
+        weight = sum(shares[place] for place in taken) if shares is not None else len(taken)
+        chosen = options[taken[0]]
+        self.asked.append((point, about, chosen, len(groups), position, Fraction(weight, total)))
+        volume = self._symmetry.volumes.get(chosen.name)
+        self.touched |= {chosen.name, volume.node} if volume is not None else {chosen.name}
+        return chosen
+
+    def delay(self, point: str, about: Key | None, latency: Latency) -> Micros:
+        """Latencies are not simulated."""
+        return 0
+
+
+class Space:
+    """All states of a scenario.
+
+    Parameters
+    ----------
+    ties : the tie policy.
+    grain : how fine the steps are, and in which order they may come.
+    faults : so many API calls may fail, or lose their answer.
+    is_symmetric : whether states that differ only in the names of equal things are one.
+    is_reduced : whether a step that commutes with all others that can come is taken at once, alone.
+
+    Notes
+    -----
+    Two sorts of steps are taken at once. Those of the components in `QUIET`: nobody who binds or schedules reads what they
+    write, so that it comes to the same when they act later; a set does read whether its pods are ready, but that a pod is
+    not ready yet only makes it wait. And a sync of a set that changes nothing but its own status. Where API calls are
+    single steps the protection controller is not among them, as its writes make those of others conflict.
+    """
+
+    def __init__(
+        self, scenario: Scenario, *, ties: str = "uniform", grain: Grain = NATURAL, faults: int = 0,
+        is_symmetric: bool = True, is_reduced: bool = True, components: Sequence[Component] = (),
+    ) -> None:
+        self.grain = grain
+        self._calm = Calm()
+        drivers: list[Untimed] = []
+
+        def driver(world: World) -> Untimed:
+            drivers.append(Untimed(world, grain, self._calm))
+            return drivers[0]
+
+        chooser = Branching(ties, NONE, TIES)
+        self.cluster = Cluster(scenario, chooser, driver, NoLog(), components)
+        self.world = self.cluster.world
+        self._driver = drivers[0]
+        self.world.watchers.clear()
+        self.goals = Unmet(self.world.store)
+        self.cluster.goals = self.goals  # type: ignore[assignment]
+        self._driver.advance = self.cluster.script.advance
+        if faults:
+            self.world.faults.calls.append(Calls(times=faults, fate=NO_FAULT))
+        shelves = self.world.store.save().shelves
+        keeps_slots = ties == "go-map"
+        self.symmetry = find_symmetry(scenario, shelves, is_symmetric and ties == "uniform")
+        self._chooser = Branching(ties, self.symmetry, TIES)
+        self.world.chooser = self._chooser
+        self._fingerprints = Fingerprints(
+            shelves, tuple(self.world.runtimes), self.symmetry, grain.is_natural, keeps_slots,
+        )
+        self._quiet = QUIET if grain.is_whole else QUIET - {"protection"}
+        self._is_reduced = is_reduced and not grain.is_natural and not faults
+        self._driver.begin()
+        self.start = self._save()
+
+    def fingerprint(self, moment: Moment) -> tuple[bytes, frozenset[str]]:
+        """What tells a state from all others, and the names that it knows more of than was there at the start."""
+        return self._fingerprints.of(moment)
+
+    def restore(self, moment: Moment) -> None:
+        """Be where a moment was."""
+        self._driver.restore(moment)
+        self.cluster.script.restore(moment.script)
+
+    def _save(self) -> Moment:
+        return self._driver.save(self.cluster.script.save())
+
+    # --- what comes next --------------------------------------------------------------------------------------------
+
+    def after(self, moment: Moment, touched: frozenset[str]) -> list[Transition]:
+        """All that may come next; nothing if the run is over.
+
+        Parameters
+        ----------
+        touched : as `fingerprint` gave it.
+        """
+        self.restore(moment)
+        moves = self._driver.moves()
+        if not moves:
+            return self._at_rest(moment, touched)
+        if self._is_reduced and len(moves) > 1:
+            for move in moves:
+                if self._is_quiet(move):
+                    return list(self._ways(moment, touched, move, 0))
+            for move in moves:
+                if isinstance(move, Start) and move.runtime.component.name == "statefulset":
+                    found = list(self._ways(moment, touched, move, 0))
+                    if len(found) == 1 and _changes_status_only(moment, found[0].after):
+                        return found
+        return [way for group, move in enumerate(moves) for way in self._ways(moment, touched, move, group)]
+
+    def follow(self, found: list[Transition], touched: frozenset[str]) -> Iterator[Transition]:
+        """Transitions, each prolonged by the steps that come after it without an alternative, up to the next rest."""
+        for transition in found:
+            moment, chance = transition.after, transition.chance
+            known = touched | transition.touched
+            self.restore(moment)
+            while True:
+                move = self._only_move()
+                if move is None:
+                    break
+                self._chooser.begin((), known)
+                self._driver.take(move)
+                known = self._chooser.touched
+                if any(size > 1 for *_, size, _, _ in self._chooser.asked):
+                    break
+                moment = self._save()
+            yield Transition(transition.label, transition.group, chance, moment, known)
+
+    def _only_move(self) -> Move | None:
+        moves = self._driver.moves()
+        if len(moves) > 1 and self._is_reduced:
+            return next((move for move in moves if self._is_quiet(move)), None)
+        return moves[0] if len(moves) == 1 else None
+
+    def _is_quiet(self, move: Move) -> bool:
+        if isinstance(move, Start):
+            return move.runtime.component.name in self._quiet
+        return isinstance(move, Resume) and move.task.runtime.component.name in self._quiet
+
+    def _ways(
+        self, moment: Moment, touched: frozenset[str], move: Move, group: int, due: Micros | None = None
+    ) -> Iterator[Transition]:
+        """A step, with each way of breaking its ties."""
+        script: list[int] | None = []
+        chooser = self._chooser
+        while script is not None:
+            self.restore(moment)
+            label = _label(move)
+            chooser.begin(script, touched)
+            self._driver.take(move, due)
+            chance = Fraction(1)
+            for *_, share in chooser.asked:
+                chance *= share
+            chosen = tuple((point, about, option) for point, about, option, *_ in chooser.asked)
+            yield Transition(Label(label.actor, label.what, label.about, chosen), group, chance, self._save(), chooser.touched)
+            script = chooser.next_script()
+
+    # --- at rest ----------------------------------------------------------------------------------------------------
+
+    def _at_rest(self, moment: Moment, touched: frozenset[str]) -> list[Transition]:
+        """Nothing can come without waiting: the timeline, a resync, or the timer that is due first."""
+        script = self.cluster.script
+        found = self._timeline(moment, touched)
+        if found:
+            return found
+        moment = self._save()  # the timeline may have set a timer for its next entry
+        if script.is_done and not self.goals.unmet and not self._driver.has_timers:
+            return []
+        for tick in self._driver.ticks:
+            if self._does_anything(moment, touched, tick):
+                return list(self._ways(moment, touched, tick, 0))
+        self.restore(moment)
+        timers = self._driver.due()
+        if script.waiting_for is not None and not self._calm.is_over and self._is_over(moment, touched):
+            self._calm.is_over = True
+            found = self._timeline(moment, touched)
+            self._calm.is_over = False
+            if found:
+                return found
+        return [way for group, (due, step) in enumerate(timers)
+                for way in self._ways(moment, touched, step, group, due)]
+
+    def _timeline(self, moment: Moment, touched: frozenset[str]) -> list[Transition]:
+        """The timeline's next entry, if its turn has come."""
+        self.restore(moment)
+        before = self.cluster.script.save()
+        self._chooser.begin((), touched)
+        self._driver.take(Look())
+        after = self.cluster.script.save()
+        if (after.next, after.running) == (before.next, before.running) and not self._driver.moves():
+            return []
+        words = "; ".join(entry.words for entry in after.running) or "goes on"
+        return [Transition(Label("timeline", words), 0, Fraction(1), self._save())]
+
+    def _does_anything(self, moment: Moment, touched: frozenset[str], tick: Tick) -> bool:
+        """Whether a periodic timer changes the state, now or by what follows from it."""
+        self.restore(moment)
+        self._chooser.begin((), touched)
+        self._driver.take(tick)
+        for _ in range(_MOST_STEPS):
+            moves = self._driver.moves()
+            if not moves or self._chooser.asked:
+                break
+            self._driver.take(moves[0])
+        after = self._save()
+        return bool(self._chooser.asked) or self.fingerprint(after)[0] != self.fingerprint(moment)[0]
+
+    def _is_over(self, moment: Moment, touched: frozenset[str]) -> bool:
+        """Whether the timers that are left come round again without anything coming of it."""
+        self.restore(moment)
+        self._chooser.begin((), touched)
+        seen = {self.fingerprint(moment)[0]}
+        here = moment
+        for _ in range(_MOST_STEPS):
+            timers = self._driver.due()
+            if not timers:
+                break
+            due, step = timers[0]
+            self._driver.take(step, due)
+            while moves := self._driver.moves():
+                self._driver.take(moves[0])
+            here = self._save()
+            print_ = self.fingerprint(here)[0]
+            if self._chooser.asked:
+                self.restore(moment)
+                return False
+            if print_ in seen:
+                break
+            seen.add(print_)
+        self.restore(moment)
+        return True
+
+
+_MOST_STEPS: Final = 1000
+
+
+def _changes_status_only(before: Moment, after: Moment) -> bool:
+    old, new = before.world.store.shelves, after.world.store.shelves
+    return all(new[kind] is old.get(kind) for kind in new if kind != "StatefulSet") and len(new) == len(old)
+
+
+_CALLS: Final[dict[type, str]] = {
+    Create: "creates", Update: "updates", UpdateStatus: "updates the status of", Patch: "patches", Delete: "deletes",
+    Bind: "binds", Evict: "evicts", Get: "reads", ListLive: "lists", Poll: "has waited for", Sleep: "goes on with",
+}
+
+
+def _label(move: Move) -> Label:
+    match move:
+        case Start():
+            queue = move.runtime.queues[move.queue]
+            key = move.key if move.key is not None else next(iter(queue.ready), None)
+            if move.runtime.component.name == "scheduler" and move.queue == "cycle":
+                head = move.runtime.memory.queue.head(0)
+                return Label("scheduler", "schedules", head.key if head is not None else None)
+            return Label(move.runtime.component.name, "looks at", key)
+        case Resume():
+            intent = move.task.intent
+            target = getattr(intent, "key", None) or getattr(getattr(intent, "obj", None), "key", None) or move.task.key
+            return Label(move.task.runtime.component.name, _CALLS.get(type(intent), "goes on with"), target)
+        case Deliver():
+            return Label(move.targets[0].component.name, "sees", move.change.key)
+        case Fire():
+            return Label(move.runtime.component.name, "tries again" if move.queue != "cycle" else "wakes", move.key)
+        case Tick():
+            return Label(move.runtime.component.name, move.periodic.name)
+        case Wake():
+            return Label("timeline", "has waited")
+        case _:
+            return Label("timeline", "goes on")
