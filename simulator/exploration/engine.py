@@ -25,9 +25,11 @@ from simulator.cluster.steps import Deliver, Fire, Resume, Runtime, Start, Step,
 from simulator.cluster.world import SavedWorld, World
 from simulator.errors import InvariantViolated
 from simulator.exploration.resumable import Origin, Point, Resumable, Watched
-from simulator.flows import Flow, Intent, Poll, Sleep
+from simulator.flows import Flow, Intent, Poll, Remember, Sleep
 from simulator.scenario.script import SavedScript
 from simulator.scheduler.component import FLUSH
+from simulator.scheduler.failure import CYCLE
+from simulator.scheduler.memory import Preferred
 from simulator.scheduler.queue import LEFTOVER_AGE
 from simulator.units import SECOND, Micros
 
@@ -196,6 +198,8 @@ class Untimed:
         """The keys that a free worker may take: as many of the oldest as there are free workers."""
         queue = step.runtime.queues[step.queue]
         keys = list(queue.ready)
+        if step.queue == CYCLE and not self.grain.is_natural:
+            return step.runtime.memory.queue.peers(self.world.now) or keys[:1]
         return keys[:1] if self.grain.is_natural else keys[:max(1, queue.starting)]
 
     def _answer(self, task: Task) -> Any:
@@ -249,6 +253,10 @@ class Untimed:
             case Start():
                 self._drop_start(move)
                 mine = self._flows
+                if move.queue == CYCLE:
+                    if move.key is not None and move.key.kind == "Pod":
+                        world.tell(move.runtime.component.name, Remember(Preferred(move.key)))
+                    move = Start(move.runtime, move.queue)
                 world.take(move)
             case Resume():
                 self._drop(move)

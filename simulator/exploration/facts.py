@@ -21,6 +21,7 @@ from simulator.api.meta import Key, Object, encode_json
 from simulator.cluster.component import Change
 from simulator.cluster.steps import SavedRuntime, fields_of
 from simulator.cluster.store import Shelf
+from simulator.controllers.volume_cache import Memory as BinderMemory
 from simulator.exploration.identity import ByIdentity
 from simulator.scheduler.memory import Memory as SchedulerMemory
 from simulator.scheduler.records import QueuedPod
@@ -123,8 +124,12 @@ class Facts:
         found: list[Fact] = [(name, "memory", *fact) for fact in self._memory(saved.memory)]
         for queue, work in saved.queues.items():
             if work.ready or work.active or work.dirty or work.failures:
-                order = (*self.tokens(tuple(work.ready)), "|", *self.tokens(tuple(work.dirty)))
-                found.append((name, "queue", queue, work.starting, *order))
+                ready = [key for key in work.ready if self._keeps_backoff or _needs_sync(saved.memory, key)]
+                order = (*self.tokens(ready), "|", *self.tokens(tuple(work.dirty)))
+                if self._keeps_backoff:
+                    found.append((name, "queue", queue, work.starting, *order))
+                elif ready or work.dirty:
+                    found.append((name, "queue", queue, *order))
                 found += [(name, "active", queue, *key) for key in work.active]
                 if self._keeps_backoff:
                     found += [(name, "failures", queue, *key, min(times, 18)) for key, times in work.failures.items()]
@@ -166,15 +171,19 @@ class Facts:
 
     def _scheduler(self, memory: SchedulerMemory) -> Iterator[Fact]:
         queue = memory.queue
-        for name, heap in (("active", queue.active), ("backoff", queue.backoff), ("error", queue.error_backoff)):
-            if heap.records:
-                yield (name, *(token for record in heap.sorted() for token in self._record(record)))
-                if self._keeps_backoff and name != "active":
-                    yield (name, "until", *(Time(queue.backoff_until(record)) for record in heap.sorted()))
-        if queue.unschedulable:
-            yield ("unschedulable", *(token for record in queue.unschedulable.values() for token in self._record(record)))
+        for name, records in (
+            ("active", queue.active.sorted()), ("backoff", queue.backoff.sorted()),
+            ("error", queue.error_backoff.sorted()), ("unschedulable", list(queue.unschedulable.values())),
+        ):
             if self._keeps_backoff:
-                yield ("backing off", *(Time(queue.backoff_until(record)) for record in queue.unschedulable.values()))
+                if records:
+                    yield (name, *(token for record in records for token in self._record(record)))
+                if name != "active":
+                    yield (name, "until", *(Time(queue.backoff_until(record)) for record in records))
+                continue
+            moments = sorted({record.timestamp for record in records})
+            for record in records:  # of those that came at one moment, any may have come first
+                yield (name, moments.index(record.timestamp), *self._record(record, name == "unschedulable"))
         for uid, flight in queue.in_flight.items():
             yield ("in flight", uid, *self._record(flight.record),
                    *(token for event in queue.events[flight.position - queue.forgotten:] for token in self.tokens(event)))
@@ -191,13 +200,16 @@ class Facts:
         if memory.start:
             yield ("start", memory.start)
 
-    def _record(self, record: QueuedPod) -> Iterator[Token]:
+    def _record(self, record: QueuedPod, waits: bool = True) -> Iterator[Token]:
+        """A pod's record; why it was refused matters only as long as it waits for that to change."""
         yield from record.key
         yield Version(record.key, record.pod.metadata.resource_version)
         if self._keeps_backoff:
             yield min(record.unschedulable, 5)
             yield min(record.errors, 5)
         yield record.gate
+        if not waits:
+            return
         yield "|".join(sorted(record.rejectors))
         yield "|".join(sorted(record.pending))
 
@@ -238,6 +250,11 @@ class Facts:
                 yield ")"
             case _:
                 yield getattr(value, "__name__", None) or type(value).__name__
+
+
+def _needs_sync(memory: Any, key: Key) -> bool:
+    """Whether a sync of a key would do anything, as far as its component knows; one that would not may as well be over."""
+    return not isinstance(memory, BinderMemory) or key in memory.unsettled or key in memory.held or key in memory.unseen
 
 
 _TIMES: Final[dict[tuple[type, str], bool]] = {}

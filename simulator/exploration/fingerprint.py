@@ -136,7 +136,7 @@ class Fingerprints:
             names.update(self._members(facts))
         if symmetry.volumes or symmetry.nodes:
             labels = Labels(symmetry)
-            labels.give(in_order(facts, symmetry, names))
+            labels.give(in_order(facts, symmetry, names, self._is_uid))
             names.update(labels.names)
         uids = sorted(text for text in texts if self._is_uid(text))
         if uids:

@@ -6,7 +6,7 @@ equal ones, with their number as its weight.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -30,6 +30,7 @@ from simulator.exploration.symmetry import NONE, Symmetry, find_symmetry
 from simulator.flows import Bind, Create, Delete, Evict, Get, ListLive, Patch, Poll, Sleep, Update, UpdateStatus
 from simulator.latency import Latency
 from simulator.scenario.load import Scenario
+from simulator.scheduler.failure import CYCLE
 from simulator.simulation import Cluster
 from simulator.units import Micros
 
@@ -177,6 +178,8 @@ class Space:
     ) -> None:
         self.grain = grain
         self._calm = Calm()
+        self._here: Moment | None = None
+        self._followed: dict[bytes, tuple[Moment, frozenset[str]]] = {}
         drivers: list[Untimed] = []
 
         def driver(world: World) -> Untimed:
@@ -212,11 +215,18 @@ class Space:
 
     def restore(self, moment: Moment) -> None:
         """Be where a moment was."""
-        self._driver.restore(moment)
-        self.cluster.script.restore(moment.script)
+        if self._here is not moment:
+            self._driver.restore(moment)
+            self.cluster.script.restore(moment.script)
+            self._here = moment
 
     def _save(self) -> Moment:
-        return self._driver.save(self.cluster.script.save())
+        self._here = self._driver.save(self.cluster.script.save())
+        return self._here
+
+    def _take(self, move: Move, due: Micros | None = None) -> None:
+        self._here = None
+        self._driver.take(move, due)
 
     # --- what comes next --------------------------------------------------------------------------------------------
 
@@ -231,45 +241,64 @@ class Space:
         moves = self._driver.moves()
         if not moves:
             return self._at_rest(moment, touched)
-        if self._is_reduced and len(moves) > 1:
+        return self._expand(moment, touched, moves)[0]
+
+    def follow(self, found: Iterable[Transition], passing: Callable[[], None] = lambda: None) -> Iterator[Transition]:
+        """Transitions, each prolonged by the steps that come after it without an alternative, up to the next rest.
+
+        Parameters
+        ----------
+        passing : called at each moment that is passed.
+        """
+        for transition in found:
+            moment, touched = transition.after, transition.touched
+            at, _ = self.fingerprint(moment)
+            known = self._followed.get(at)
+            if known is not None:
+                yield Transition(transition.label, transition.group, transition.chance, *known)
+                continue
+            self.restore(moment)
+            while moves := self._driver.moves():
+                passing()
+                ways, is_alone = self._expand(moment, touched, moves, is_alone_only=True)
+                if not is_alone or len(ways) > 1:
+                    break
+                moment, touched = ways[0].after, ways[0].touched
+                self.restore(moment)
+            self._followed[at] = (moment, touched)
+            yield Transition(transition.label, transition.group, transition.chance, moment, touched)
+
+    def _expand(
+        self, moment: Moment, touched: frozenset[str], moves: Sequence[Move], is_alone_only: bool = False
+    ) -> tuple[list[Transition], bool]:
+        """What these steps lead to; or only one of them, if it is to be taken alone, which is said too."""
+        if len(moves) == 1:
+            return list(self._ways(moment, touched, moves[0], 0)), True
+        tried: dict[int, list[Transition]] = {}
+        if self._is_reduced:
             for move in moves:
                 if self._is_quiet(move):
-                    return list(self._ways(moment, touched, move, 0))
-            for move in moves:
-                if isinstance(move, Start) and move.runtime.component.name == "statefulset":
-                    found = list(self._ways(moment, touched, move, 0))
-                    if len(found) == 1 and _changes_status_only(moment, found[0].after):
-                        return found
-        return [way for group, move in enumerate(moves) for way in self._ways(moment, touched, move, group)]
-
-    def follow(self, found: list[Transition], touched: frozenset[str]) -> Iterator[Transition]:
-        """Transitions, each prolonged by the steps that come after it without an alternative, up to the next rest."""
-        for transition in found:
-            moment, chance = transition.after, transition.chance
-            known = touched | transition.touched
-            self.restore(moment)
-            while True:
-                move = self._only_move()
-                if move is None:
-                    break
-                self._chooser.begin((), known)
-                self._driver.take(move)
-                known = self._chooser.touched
-                if any(size > 1 for *_, size, _, _ in self._chooser.asked):
-                    break
-                moment = self._save()
-            yield Transition(transition.label, transition.group, chance, moment, known)
-
-    def _only_move(self) -> Move | None:
-        moves = self._driver.moves()
-        if len(moves) > 1 and self._is_reduced:
-            return next((move for move in moves if self._is_quiet(move)), None)
-        return moves[0] if len(moves) == 1 else None
+                    return list(self._ways(moment, touched, move, 0)), True
+            for group, move in enumerate(moves):
+                if isinstance(move, Start) and (is_idle := _IDLE.get(move.runtime.component.name)) is not None:
+                    found = list(self._ways(moment, touched, move, group))
+                    if len(found) == 1 and is_idle(moment, found[0].after, move):
+                        return found, True
+                    tried[group] = found
+        if is_alone_only:
+            return [], False
+        found = []
+        for group, move in enumerate(moves):
+            found += tried.get(group) or self._ways(moment, touched, move, group)
+        return found, False
 
     def _is_quiet(self, move: Move) -> bool:
         if isinstance(move, Start):
             return move.runtime.component.name in self._quiet
-        return isinstance(move, Resume) and move.task.runtime.component.name in self._quiet
+        if isinstance(move, Resume):
+            task = move.task
+            return task.runtime.component.name in self._quiet or isinstance(task.intent, Bind)
+        return False
 
     def _ways(
         self, moment: Moment, touched: frozenset[str], move: Move, group: int, due: Micros | None = None
@@ -281,7 +310,7 @@ class Space:
             self.restore(moment)
             label = _label(move)
             chooser.begin(script, touched)
-            self._driver.take(move, due)
+            self._take(move, due)
             chance = Fraction(1)
             for *_, share in chooser.asked:
                 chance *= share
@@ -319,7 +348,7 @@ class Space:
         self.restore(moment)
         before = self.cluster.script.save()
         self._chooser.begin((), touched)
-        self._driver.take(Look())
+        self._take(Look())
         after = self.cluster.script.save()
         if (after.next, after.running) == (before.next, before.running) and not self._driver.moves():
             return []
@@ -330,12 +359,12 @@ class Space:
         """Whether a periodic timer changes the state, now or by what follows from it."""
         self.restore(moment)
         self._chooser.begin((), touched)
-        self._driver.take(tick)
+        self._take(tick)
         for _ in range(_MOST_STEPS):
             moves = self._driver.moves()
             if not moves or self._chooser.asked:
                 break
-            self._driver.take(moves[0])
+            self._take(moves[0])
         after = self._save()
         return bool(self._chooser.asked) or self.fingerprint(after)[0] != self.fingerprint(moment)[0]
 
@@ -350,9 +379,9 @@ class Space:
             if not timers:
                 break
             due, step = timers[0]
-            self._driver.take(step, due)
+            self._take(step, due)
             while moves := self._driver.moves():
-                self._driver.take(moves[0])
+                self._take(moves[0])
             here = self._save()
             print_ = self.fingerprint(here)[0]
             if self._chooser.asked:
@@ -368,9 +397,38 @@ class Space:
 _MOST_STEPS: Final = 1000
 
 
-def _changes_status_only(before: Moment, after: Moment) -> bool:
+def _changes_status_only(before: Moment, after: Moment, move: Start) -> bool:
+    """Whether a sync of a set changed nothing but its status."""
+    return _only_changes("StatefulSet", before, after)
+
+
+def _is_settled(before: Moment, after: Moment, move: Start) -> bool:
+    """Whether a sync of a claim or volume changed nothing, and would not before something else changes."""
+    if before.world.store.version != after.world.store.version or len(after.timers) > len(before.timers):
+        return False
+    return move.key not in move.runtime.memory.unsettled
+
+
+def _has_failed(before: Moment, after: Moment, move: Start) -> bool:
+    """Whether a pod was tried in vain, so that it waits for something that would make it come again anyway."""
+    if move.queue != CYCLE or move.key is None or not _only_changes("Pod", before, after):
+        return False
+    pods = after.world.store.shelves["Pod"].objects
+    pod = pods.get(move.key)
+    memory = move.runtime.memory
+    return (isinstance(pod, Pod) and not pod.spec.node_name and not pod.status.nominated_node_name
+            and move.key in memory.queue.unschedulable)
+
+
+def _only_changes(kind: str, before: Moment, after: Moment) -> bool:
     old, new = before.world.store.shelves, after.world.store.shelves
-    return all(new[kind] is old.get(kind) for kind in new if kind != "StatefulSet") and len(new) == len(old)
+    return all(new[other] is old.get(other) for other in new if other != kind)
+
+
+_IDLE: Final[dict[str, Callable[[Moment, Moment, Start], bool]]] = {
+    "statefulset": _changes_status_only, "persistentvolume-binder": _is_settled, "scheduler": _has_failed,
+}
+"""Syncs that come to the same whenever they take place, by component."""
 
 
 _CALLS: Final[dict[type, str]] = {
@@ -385,8 +443,10 @@ def _label(move: Move) -> Label:
             queue = move.runtime.queues[move.queue]
             key = move.key if move.key is not None else next(iter(queue.ready), None)
             if move.runtime.component.name == "scheduler" and move.queue == "cycle":
-                head = move.runtime.memory.queue.head(0)
-                return Label("scheduler", "schedules", head.key if head is not None else None)
+                if key is not None and key.kind != "Pod":
+                    head = move.runtime.memory.queue.head(0)
+                    key = head.key if head is not None else None
+                return Label("scheduler", "schedules", key)
             return Label(move.runtime.component.name, "looks at", key)
         case Resume():
             intent = move.task.intent

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -249,12 +249,15 @@ class Labels:
         return f"{sort} #{self._counts[sort]}"
 
 
-def in_order(facts: Sequence[Fact], symmetry: Symmetry, names: Mapping[object, str]) -> list[Fact]:
+def in_order(
+    facts: Sequence[Fact], symmetry: Symmetry, names: Mapping[object, str], is_uid: Callable[[str], bool]
+) -> list[Fact]:
     """The facts that name things that have equals, in an order that does not depend on their names."""
 
     def blank(fact: Fact) -> tuple[str, ...]:
         return tuple(
-            names.get(token, "" if symmetry.is_name(token) else token) if isinstance(token, str) else str(token)
+            names.get(token, "" if symmetry.is_name(token) or is_uid(token) else token)
+            if isinstance(token, str) else str(token) if isinstance(token, int) else ""
             for token in fact
         )
 

@@ -167,6 +167,16 @@ class Popped(Struct, frozen=True):
             raise InvariantViolated(f"{self.key} was the head of the queue, but {record} was popped")
 
 
+class Preferred(Struct, frozen=True):
+    """Of the pods that came at one moment, this one came first (SC/ND-7)."""
+
+    key: Key
+
+    def apply(self, memory: Memory, now: Micros) -> None:
+        """To the head of the queue."""
+        memory.queue.prefer(self.key)
+
+
 class Landed(Struct, frozen=True):
     """A pod is not in flight any more (SC-15)."""
 

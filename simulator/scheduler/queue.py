@@ -133,6 +133,24 @@ class SchedulingQueue:
             return first
         return next((record for record in heap.sorted() if record.uid not in self.in_flight), None)
 
+    def peers(self, now: Micros) -> list[Key]:
+        """The pods that `pop` might take just as well as the one it does: as important, and there as long (SC/ND-7)."""
+        first = self.head(now)
+        if first is None:
+            return []
+        heap = self.active if first.key in self.active else self.backoff if first.key in self.backoff else None
+        records = heap.sorted() if heap is not None else [first]
+        return [record.key for record in records
+                if record.rank[:2] == first.rank[:2] and record.uid not in self.in_flight]
+
+    def prefer(self, key: Key) -> None:
+        """Put a pod before its peers."""
+        for heap in (self.active, self.backoff):
+            if (record := heap.remove(key)) is not None:
+                first = min((other.order for other in heap.records.values()), default=record.order)
+                record = replace(record, order=min(record.order, first - 1))
+                heap.add(record, record.rank if heap is self.active else (self.backoff_until(record), *record.rank))
+
     def pop(self, now: Micros) -> QueuedPod | None:
         """Take the first pod: of the active queue, else of the back-off queue before its time (SC-6).
 
