@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -97,9 +97,9 @@ _WORKLOADS: Final = frozenset({
 _FIELD = re.compile(r"is invalid: \[?([\w.]+(?:\[\d+\][\w.]*)*)")
 
 
-def _line(item: Loaded, refusal: Refused) -> int:
+def refused_line(item: Loaded, message: str) -> int:
     """The line of the field that the API server complains of, or of the object."""
-    field = _FIELD.search(refusal.message)
+    field = _FIELD.search(message)
     return line_of(item.origin, field[1]) if field is not None else item.origin.line
 
 
@@ -153,7 +153,7 @@ class Cluster:
         ))
         loaded = scenario.initial.objects
         refused = [
-            f"{item.origin.file}:{_line(item, refusal)}: {refusal.message}"
+            f"{item.origin.file}:{refused_line(item, refusal.message)}: {refusal.message}"
             for item in loaded
             for refusal in self.world.load([item.obj])
         ]
@@ -272,9 +272,16 @@ def run(
     verdict, why = cluster.run(horizon if until is None else until, goes_on=until is not None)
     world = cluster.world
     waiting = dict(sorted(cluster.goals.unmet.items()))
-    world.log.append(world.now, "bindsim", "verdict", RUN, detail={
-        "verdict": verdict, "why": why, "time": world.now,
-        "waiting": [str(key) for key in waiting], "short": {str(key): why for key, why in waiting.items()},
-        "failures": list(cluster.script.failures),
-    })
+    conclude(world.log, world.now, verdict, why, waiting, cluster.script.failures)
     return Run(world.log, verdict, why, waiting, tuple(cluster.script.failures), world)
+
+
+def conclude(
+    log: Log, time: Micros, verdict: str, why: str, waiting: Mapping[Key, str], failures: Sequence[str]
+) -> None:
+    """Write the last entry of a log: how the run ended, and what is short of its goal."""
+    log.append(time, "bindsim", "verdict", RUN, detail={
+        "verdict": verdict, "why": why, "time": time,
+        "waiting": [str(key) for key in waiting], "short": {str(key): why for key, why in waiting.items()},
+        "failures": list(failures),
+    })

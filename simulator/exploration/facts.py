@@ -254,7 +254,9 @@ class Facts:
 
 def _needs_sync(memory: Any, key: Key) -> bool:
     """Whether a sync of a key would do anything, as far as its component knows; one that would not may as well be over."""
-    return not isinstance(memory, BinderMemory) or key in memory.unsettled or key in memory.held or key in memory.unseen
+    if not isinstance(memory, BinderMemory) or key.kind not in ("PersistentVolumeClaim", "PersistentVolume"):
+        return True
+    return key in memory.unsettled or key in memory.held or key in memory.unseen
 
 
 _TIMES: Final[dict[tuple[type, str], bool]] = {}

@@ -8,12 +8,18 @@ T = TypeVar("T")
 
 
 class ByIdentity(Generic[T]):
-    """What was found out about objects; it keeps them alive, so that no two ever share an identity."""
+    """What was found out about objects; it keeps them alive, so that no two ever share an identity.
 
-    __slots__ = ("_known",)
+    Parameters
+    ----------
+    most : so many are kept at most; then it begins anew, so that it does not keep everything alive for ever.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_known", "_most")
+
+    def __init__(self, most: int = 50_000) -> None:
         self._known: dict[int, tuple[Any, T]] = {}
+        self._most = most
 
     def get(self, obj: Any) -> T | None:
         """What is known of this very object."""
@@ -22,5 +28,7 @@ class ByIdentity(Generic[T]):
 
     def put(self, obj: Any, value: T) -> T:
         """Keep what was found out; returns it."""
+        if len(self._known) >= self._most:
+            self._known.clear()
         self._known[id(obj)] = (obj, value)
         return value

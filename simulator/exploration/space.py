@@ -22,7 +22,7 @@ from simulator.cluster.faults import Calls
 from simulator.cluster.steps import Deliver, Fire, Resume, Start, Tick
 from simulator.cluster.store import Store
 from simulator.cluster.world import World
-from simulator.eventlog import NoLog
+from simulator.eventlog import Log, NoLog
 from simulator.explanation.verdict import shortfall
 from simulator.exploration.engine import Calm, Grain, Look, Moment, Move, Untimed, Wake
 from simulator.exploration.fingerprint import Fingerprints
@@ -56,9 +56,25 @@ class Label(Struct, frozen=True):
     chosen: tuple[tuple[str, Key, Key], ...] = ()
 
     def __str__(self) -> str:
-        about = f" {self.about.name}" if self.about is not None else ""
+        about = f" {self.about.name or self.about.kind}" if self.about is not None else ""
         chosen = ", ".join(f"{option.name} for {about.name}" for _, about, option in self.chosen)
         return f"{self.actor}: {self.what}{about}" + (f" → {chosen}" if chosen else "")
+
+
+class Turn(NamedTuple):
+    """How a step is found again: its place among those that can come, and what is chosen in it.
+
+    Attributes
+    ----------
+    sort : MOVE, LOOK, TICK or TIMER.
+    """
+
+    sort: str
+    place: int
+    chosen: tuple[Key, ...] = ()
+
+
+MOVE, LOOK, TICK, TIMER = "move", "look", "tick", "timer"
 
 
 class Transition(NamedTuple):
@@ -68,12 +84,14 @@ class Transition(NamedTuple):
     ----------
     group : tells the step from the others that may come next.
     chance : of breaking the ties this way.
+    turns : how to take it again.
     touched : the names that it has to do with.
     """
 
     label: Label
     group: int
     chance: Fraction
+    turns: tuple[Turn, ...]
     after: Moment
     touched: frozenset[str] = frozenset()
 
@@ -112,12 +130,19 @@ class Branching:
         self._points = points
         self._script: Sequence[int] = ()
         self.touched: frozenset[str] = frozenset()
+        self._told: list[Key] = []
         self.asked: list[tuple[str, Key, Key, int, int, Fraction]] = []
 
     def begin(self, script: Sequence[int], touched: frozenset[str]) -> None:
         """A step begins, in a state that knows more of these names than was there at the start."""
         self._script, self.touched = script, touched
         self.asked = []
+        self._told = []
+
+    def tell(self, chosen: Sequence[Key]) -> None:
+        """A step begins in which these options are to be chosen."""
+        self.begin((), frozenset())
+        self._told = list(chosen)
 
     def next_script(self) -> list[int] | None:
         """The next way to break the ties of the step, in lexical order; None after the last."""
@@ -131,6 +156,8 @@ class Branching:
         size = len(options)
         if size == 1 or point not in self._points:
             return options[0]
+        if self._told:
+            return self._told.pop(0)
         shares = self._policy(point, size, weights)
         sorts: dict[str, list[int]] = {}
         for place, option in enumerate(options):
@@ -163,6 +190,7 @@ class Space:
     faults : so many API calls may fail, or lose their answer.
     is_symmetric : whether states that differ only in the names of equal things are one.
     is_reduced : whether a step that commutes with all others that can come is taken at once, alone.
+    log : what happens is written here; only for those who go one way.
 
     Notes
     -----
@@ -175,11 +203,12 @@ class Space:
     def __init__(
         self, scenario: Scenario, *, ties: str = "uniform", grain: Grain = NATURAL, faults: int = 0,
         is_symmetric: bool = True, is_reduced: bool = True, components: Sequence[Component] = (),
+        log: Log | None = None,
     ) -> None:
         self.grain = grain
         self._calm = Calm()
         self._here: Moment | None = None
-        self._followed: dict[bytes, tuple[Moment, frozenset[str]]] = {}
+        self._followed: dict[bytes, tuple[tuple[Turn, ...], Moment, frozenset[str]]] = {}
         drivers: list[Untimed] = []
 
         def driver(world: World) -> Untimed:
@@ -187,7 +216,7 @@ class Space:
             return drivers[0]
 
         chooser = Branching(ties, NONE, TIES)
-        self.cluster = Cluster(scenario, chooser, driver, NoLog(), components)
+        self.cluster = Cluster(scenario, chooser, driver, log if log is not None else NoLog(), components)
         self.world = self.cluster.world
         self._driver = drivers[0]
         self.world.watchers.clear()
@@ -212,6 +241,18 @@ class Space:
     def fingerprint(self, moment: Moment) -> tuple[bytes, frozenset[str]]:
         """What tells a state from all others, and the names that it knows more of than was there at the start."""
         return self._fingerprints.of(moment)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Entries of the timeline that went wrong, and a condition that has not come true."""
+        script = self.cluster.script
+        never = script.waiting_for
+        return (*script.failures, *((f'"{never}" never came true',) if never is not None else ()))
+
+    def is_at_rest(self, moment: Moment) -> bool:
+        """Whether nothing can come without waiting."""
+        self.restore(moment)
+        return not self._driver.moves()
 
     def restore(self, moment: Moment) -> None:
         """Be where a moment was."""
@@ -252,10 +293,12 @@ class Space:
         """
         for transition in found:
             moment, touched = transition.after, transition.touched
+            turns = list(transition.turns)
             at, _ = self.fingerprint(moment)
             known = self._followed.get(at)
             if known is not None:
-                yield Transition(transition.label, transition.group, transition.chance, *known)
+                more, moment, touched = known
+                yield transition._replace(turns=transition.turns + more, after=moment, touched=touched)
                 continue
             self.restore(moment)
             while moves := self._driver.moves():
@@ -264,9 +307,12 @@ class Space:
                 if not is_alone or len(ways) > 1:
                     break
                 moment, touched = ways[0].after, ways[0].touched
+                turns += ways[0].turns
                 self.restore(moment)
-            self._followed[at] = (moment, touched)
-            yield Transition(transition.label, transition.group, transition.chance, moment, touched)
+            if len(self._followed) >= _MOST_FOLLOWED:
+                self._followed.clear()
+            self._followed[at] = (tuple(turns[1:]), moment, touched)
+            yield transition._replace(turns=tuple(turns), after=moment, touched=touched)
 
     def _expand(
         self, moment: Moment, touched: frozenset[str], moves: Sequence[Move], is_alone_only: bool = False
@@ -276,9 +322,9 @@ class Space:
             return list(self._ways(moment, touched, moves[0], 0)), True
         tried: dict[int, list[Transition]] = {}
         if self._is_reduced:
-            for move in moves:
+            for group, move in enumerate(moves):
                 if self._is_quiet(move):
-                    return list(self._ways(moment, touched, move, 0)), True
+                    return list(self._ways(moment, touched, move, group)), True
             for group, move in enumerate(moves):
                 if isinstance(move, Start) and (is_idle := _IDLE.get(move.runtime.component.name)) is not None:
                     found = list(self._ways(moment, touched, move, group))
@@ -301,7 +347,8 @@ class Space:
         return False
 
     def _ways(
-        self, moment: Moment, touched: frozenset[str], move: Move, group: int, due: Micros | None = None
+        self, moment: Moment, touched: frozenset[str], move: Move, group: int, sort: str = MOVE,
+        due: Micros | None = None,
     ) -> Iterator[Transition]:
         """A step, with each way of breaking its ties."""
         script: list[int] | None = []
@@ -315,8 +362,31 @@ class Space:
             for *_, share in chooser.asked:
                 chance *= share
             chosen = tuple((point, about, option) for point, about, option, *_ in chooser.asked)
-            yield Transition(Label(label.actor, label.what, label.about, chosen), group, chance, self._save(), chooser.touched)
+            turn = Turn(sort, group, tuple(option for _, _, option in chosen))
+            yield Transition(
+                Label(label.actor, label.what, label.about, chosen), group, chance, (turn,), self._save(),
+                chooser.touched,
+            )
             script = chooser.next_script()
+
+    def repeat(self, turns: Iterable[Turn]) -> None:
+        """Take these steps again, from where it is."""
+        for turn in turns:
+            if turn.sort in (TICK, TIMER):
+                self._take(Look())  # as the timeline sets a timer for its next entry then
+            self._chooser.tell(turn.chosen)
+            match turn.sort:
+                case "move":
+                    self._take(self._driver.moves()[turn.place])
+                case "tick":
+                    self._take(self._driver.ticks[turn.place])
+                case "timer":
+                    due, step = self._driver.due()[turn.place]
+                    self._take(step, due)
+                case _:
+                    self._calm.is_over = bool(turn.place)
+                    self._take(Look())
+                    self._calm.is_over = False
 
     # --- at rest ----------------------------------------------------------------------------------------------------
 
@@ -329,9 +399,9 @@ class Space:
         moment = self._save()  # the timeline may have set a timer for its next entry
         if script.is_done and not self.goals.unmet and not self._driver.has_timers:
             return []
-        for tick in self._driver.ticks:
+        for place, tick in enumerate(self._driver.ticks):
             if self._does_anything(moment, touched, tick):
-                return list(self._ways(moment, touched, tick, 0))
+                return list(self._ways(moment, touched, tick, place, TICK))
         self.restore(moment)
         timers = self._driver.due()
         if script.waiting_for is not None and not self._calm.is_over and self._is_over(moment, touched):
@@ -341,7 +411,7 @@ class Space:
             if found:
                 return found
         return [way for group, (due, step) in enumerate(timers)
-                for way in self._ways(moment, touched, step, group, due)]
+                for way in self._ways(moment, touched, step, group, TIMER, due)]
 
     def _timeline(self, moment: Moment, touched: frozenset[str]) -> list[Transition]:
         """The timeline's next entry, if its turn has come."""
@@ -353,7 +423,8 @@ class Space:
         if (after.next, after.running) == (before.next, before.running) and not self._driver.moves():
             return []
         words = "; ".join(entry.words for entry in after.running) or "goes on"
-        return [Transition(Label("timeline", words), 0, Fraction(1), self._save())]
+        return [Transition(Label("timeline", words), 0, Fraction(1), (Turn(LOOK, int(self._calm.is_over)),), self._save(),
+                           touched)]
 
     def _does_anything(self, moment: Moment, touched: frozenset[str], tick: Tick) -> bool:
         """Whether a periodic timer changes the state, now or by what follows from it."""
@@ -395,6 +466,8 @@ class Space:
 
 
 _MOST_STEPS: Final = 1000
+_MOST_FOLLOWED: Final = 5000
+"""So many ways are kept in mind, lest they keep all their states alive."""
 
 
 def _changes_status_only(before: Moment, after: Moment, move: Start) -> bool:

@@ -1,0 +1,346 @@
+"""Every run of a scenario: all ends that it can come to, how likely each is, and the shortest way into it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Final
+
+from msgspec import Struct
+
+from simulator.api.core import PersistentVolumeClaim, Pod
+from simulator.choices import TIE_POLICIES
+from simulator.errors import ScenarioError
+from simulator.eventlog import Log
+from simulator.explanation.verdict import CONVERGED, NO_VERDICT, STUCK
+from simulator.exploration.chances import Bounds, chance_bounds, end_chances
+from simulator.exploration.components import ends as ends_of
+from simulator.exploration.engine import Grain, Moment
+from simulator.exploration.graph import START, StateGraph
+from simulator.exploration.paths import point_of_no_return, shortest_path
+from simulator.exploration.placements import Outline, outline
+from simulator.exploration.space import Space, Turn
+from simulator.scenario.header import header_of
+from simulator.scenario.load import Scenario
+from simulator.simulation import conclude
+
+ALWAYS, MAY, NEVER = "always converges", "may get stuck", "always gets stuck"
+
+INTERLEAVINGS: Final = ("ties", "syncs", "writes")
+"""How fine the steps are: `simulator.exploration.engine.Grain`."""
+
+
+class Progress(Struct, frozen=True):
+    """How far an exploration has come."""
+
+    states: int
+    transitions: int
+    waiting: int
+    ends: int
+
+
+class End(Struct, frozen=True):
+    """One end that runs can come to; those that differ only in the names of equal things are one.
+
+    Attributes
+    ----------
+    verdict : converged or stuck.
+    is_livelock : whether things go on for ever; otherwise it is at rest.
+    chance : how likely it is, if only chance decides; with an unfinished exploration, at least so likely.
+    waiting : what is short of its goal → of what; of one such end.
+    placements, bindings : pod → node, claim → volume; of one such end.
+    failures : entries of the timeline that went wrong, in words.
+    states : its states in the graph.
+    """
+
+    verdict: str
+    is_livelock: bool
+    chance: Fraction | None
+    waiting: dict[str, str]
+    placements: dict[str, str]
+    bindings: dict[str, str]
+    failures: tuple[str, ...]
+    states: tuple[int, ...]
+
+
+class Step(Struct, frozen=True):
+    """A step of a run, in words.
+
+    Attributes
+    ----------
+    is_fatal : whether from here on every run gets stuck, and before it did not.
+    """
+
+    text: str
+    is_fatal: bool
+
+
+class Exploration(Struct):
+    """What came out of it.
+
+    Attributes
+    ----------
+    verdict : always converges, may get stuck, always gets stuck, or no verdict.
+    ties, interleavings, lag, faults : what was explored.
+    is_complete : whether there is no state that was not explored; `why_incomplete` says why not.
+    stuck : the chance to get stuck, if only chance decides and all is explored.
+    bounds : the least and greatest chance to get stuck, over all orders in which steps may come.
+    ends : the ends, the likeliest first.
+    graph : the states.
+    outlines : how many states there are when one looks only at the node of each claim, and whether its pod is placed.
+    """
+
+    scenario: Scenario
+    verdict: str
+    ties: str
+    interleavings: str
+    lag: int
+    faults: int
+    is_complete: bool
+    why_incomplete: str
+    stuck: Fraction | None
+    bounds: Bounds | None
+    ends: tuple[End, ...]
+    graph: StateGraph
+    states: int
+    transitions: int
+    outlines: int
+    found: Search
+
+    def path(self, end: End) -> list[Step]:
+        """The shortest way into an end, step by step."""
+        edges = shortest_path(self.graph, end.states) or ()
+        fatal = point_of_no_return(self.graph, edges, self.good)
+        return [Step(str(self.graph.label(edge)), place == fatal) for place, edge in enumerate(edges)]
+
+    @property
+    def good(self) -> frozenset[int]:
+        """States in which everything has reached its goal, for good."""
+        return frozenset(state for end in self.ends if end.verdict == CONVERGED for state in end.states)
+
+    def trace(self, end: End) -> Log:
+        """The shortest run into an end, with its log: every report works on it. Time is nominal: latencies are nil."""
+        return self.found.trace(end)
+
+
+def never() -> bool:
+    """The exploration goes on to its end."""
+    return False
+
+
+def explore(
+    scenario: Scenario,
+    *,
+    ties: str | None = None,
+    interleavings: str = "ties",
+    lag: int = 0,
+    faults: int = 0,
+    most_states: int = 100_000,
+    is_symmetric: bool = True,
+    is_reduced: bool = True,
+    must_stop: Callable[[], bool] = never,
+    progress: Callable[[Progress], None] | None = None,
+) -> Exploration:
+    """Explore every run of a scenario.
+
+    Parameters
+    ----------
+    ties : the tie policy that weighs the ways of breaking a tie; the scenario's own if not given.
+    interleavings : ``ties`` (first come, first served, ties branched), ``syncs`` (any component that can act comes next, a
+        whole sync is one step), or ``writes`` (each API call is a step).
+    lag : with ``writes``, so many changes a cache may be behind on each of its watches.
+    faults : so many API calls may fail, or succeed with the answer lost.
+    most_states : the bound.
+    is_symmetric, is_reduced : False explores states apart that differ only in the names of equal things, and steps in
+        every order that come to the same in all; for those who want to see that it makes no difference.
+    must_stop : asked after each state; what is known then is the result.
+    progress : told now and then.
+
+    Raises
+    ------
+    ScenarioError
+        If there is no such tie policy or granularity.
+    """
+    ties = scenario.spec.ties if ties is None else ties
+    if ties not in TIE_POLICIES:
+        raise ScenarioError(f'"{ties}" is not a tie policy; there is {", ".join(TIE_POLICIES)}.')
+    if interleavings not in INTERLEAVINGS:
+        raise ScenarioError(f'"{interleavings}" is not a granularity; there is {", ".join(INTERLEAVINGS)}.')
+    if lag and interleavings != "writes":
+        raise ScenarioError("--lag: caches can lag only where each write is a step. Add --interleavings writes.")
+    grain = Grain(is_natural=interleavings == "ties", is_whole=interleavings != "writes", lag=lag)
+    search = Search(scenario, ties, grain, faults, is_symmetric, is_reduced)
+    why = search.run(most_states, must_stop, progress)
+    ends = search.ends()
+    graph = search.graph
+    verdicts = {end.verdict for end in ends}
+    is_complete = not why
+    if is_complete or len(verdicts) > 1:
+        verdict = MAY if len(verdicts) > 1 else ALWAYS if verdicts == {CONVERGED} else NEVER
+    else:
+        verdict = NO_VERDICT
+    stuck = None
+    bounds = None
+    good = frozenset(state for end in ends if end.verdict == CONVERGED for state in end.states)
+    if graph.is_chain and is_complete:
+        stuck = sum((end.chance or Fraction(0) for end in ends if end.verdict == STUCK), Fraction(0))
+    elif is_complete and not faults and len(graph.states) <= _MOST_FOR_BOUNDS:
+        fine = chance_bounds(graph, good)
+        bounds = Bounds(1 - fine.greatest, 1 - fine.least, fine.is_exact)
+    return Exploration(
+        scenario, verdict, ties, interleavings, lag, faults, is_complete, why, stuck, bounds, ends, graph,
+        len(graph.states), len(graph.edges), len(search.outlines), search,
+    )
+
+
+_MOST_FOR_BOUNDS: Final = 5_000
+"""Beyond so many states the least and greatest chances are not computed."""
+_OFTEN: Final = 64
+"""Progress is told after so many states."""
+
+
+class Rest(Struct, frozen=True):
+    """What is the case in a state at rest."""
+
+    waiting: Mapping[str, str]
+    outline: Outline
+    placements: Mapping[str, str]
+    bindings: Mapping[str, str]
+    failures: tuple[str, ...]
+
+
+class Search:
+    """Goes through the states of a scenario, breadth first."""
+
+    def __init__(
+        self, scenario: Scenario, ties: str, grain: Grain, faults: int, is_symmetric: bool, is_reduced: bool
+    ) -> None:
+        self._scenario, self._ties, self._grain, self._faults = scenario, ties, grain, faults
+        self._is_symmetric, self._is_reduced = is_symmetric, is_reduced
+        self.graph = StateGraph()
+        self.outlines: dict[Outline, None] = {}
+        self._space = self._new_space()
+        self._store = self._space.world.store
+        symmetry = self._space.symmetry
+        self._where = {name: place.node for name, place in symmetry.volumes.items()}
+        self._rests: dict[int, Rest] = {}
+        self._came: list[tuple[int, tuple[Turn, ...]]] = []
+
+    def _new_space(self, log: Log | None = None) -> Space:
+        return Space(
+            self._scenario, ties=self._ties, grain=self._grain, faults=self._faults, is_symmetric=self._is_symmetric,
+            is_reduced=self._is_reduced, log=log,
+        )
+
+    def run(
+        self, most_states: int, must_stop: Callable[[], bool], progress: Callable[[Progress], None] | None
+    ) -> str:
+        """Explore.
+
+        Returns
+        -------
+        Why it ended before all was explored; "" if all was.
+        """
+        space, graph = self._space, self.graph
+        at, touched = space.fingerprint(space.start)
+        states = {at: graph.add_state()}
+        self._came.append((START, ()))
+        waiting: deque[tuple[int, Moment, frozenset[str]]] = deque([(START, space.start, touched)])
+        why = ""
+        try:
+            while waiting and not why:
+                state, moment, touched = waiting.popleft()
+                try:
+                    found = list(space.follow(space.after(moment, touched), self._pass))
+                except BaseException:
+                    waiting.appendleft((state, moment, touched))
+                    raise
+                if space.is_at_rest(moment):
+                    self._note(state, moment)
+                for way in found:
+                    at, touched = space.fingerprint(way.after)
+                    target = states.get(at)
+                    if target is None:
+                        target = states[at] = graph.add_state()
+                        self._came.append((state, way.turns))
+                        waiting.append((target, way.after, touched))
+                    graph.add_edge(state, target, str(way.label), way.chance, way.group)
+                if len(states) > most_states:
+                    why = f"the bound of {most_states} states was met"
+                elif must_stop():
+                    why = "time was up"
+                elif progress is not None and state % _OFTEN == 0:
+                    progress(Progress(len(states), len(graph.edges), len(waiting), len(self._rests)))
+        except KeyboardInterrupt:
+            why = "it was interrupted"
+        for state, _, _ in waiting:
+            graph.leave_open(state)
+        return why if waiting else ""
+
+    def _pass(self) -> None:
+        """A moment is passed on the way from one state to another."""
+        self.outlines.setdefault(outline(self._store, self._space.symmetry, self._where))
+
+    def _note(self, state: int, moment: Moment) -> None:
+        """Keep what is the case in a state at rest: it may turn out to be an end."""
+        self._space.restore(moment)
+        self._pass()
+        store = self._store
+        self._rests[state] = Rest(
+            {str(key): why for key, why in self._space.goals.unmet.items()},
+            outline(store, self._space.symmetry, self._where),
+            {str(pod.key): pod.spec.node_name for pod in store.list(Pod) if pod.spec.node_name},
+            {str(claim.key): claim.spec.volume_name for claim in store.list(PersistentVolumeClaim)
+             if claim.spec.volume_name},
+            self._space.failures,
+        )
+
+    def ends(self) -> tuple[End, ...]:
+        """The ends, those that look the same from afar together; the likeliest first."""
+        graph = self.graph
+        chances: Sequence[Fraction | None]
+        found = ends_of(graph)
+        chances = end_chances(graph).ends if graph.is_chain else [None] * len(found)
+        together: dict[object, End] = {}
+        for states, chance in zip(found, chances, strict=True):
+            rests = [self._rests[state] for state in states if state in self._rests]
+            if not rests:
+                continue  # it goes round without ever coming to rest: not seen so far
+            best = min(rests, key=lambda rest: len(rest.waiting))
+            verdict = STUCK if best.waiting else CONVERGED
+            is_livelock = verdict == STUCK and len({(rest.outline, tuple(rest.waiting.items())) for rest in rests}) > 1
+            look = (verdict, is_livelock, best.outline, best.failures, _shortfalls(best.waiting))
+            known = together.get(look)
+            if known is None:
+                together[look] = End(
+                    verdict, is_livelock, chance, dict(best.waiting), dict(best.placements), dict(best.bindings),
+                    best.failures, states,
+                )
+            else:
+                chance = known.chance + chance if known.chance is not None and chance is not None else None
+                together[look] = End(
+                    verdict, is_livelock, chance, known.waiting, known.placements, known.bindings, known.failures,
+                    (*known.states, *states),
+                )
+        return tuple(sorted(together.values(), key=lambda end: (-(end.chance or 0), end.verdict, end.states)))
+
+    def trace(self, end: End) -> Log:
+        """The shortest run into an end, with its log."""
+        log = Log({**header_of(self._scenario, 0, self._ties), "untimed": True})
+        space = self._new_space(log)
+        edges = shortest_path(self.graph, end.states) or ()
+        turns: list[Turn] = []
+        state = self.graph.target(edges[-1]) if edges else START
+        while state != START:
+            before, mine = self._came[state]
+            turns[:0] = mine
+            state = before
+        space.repeat(turns)
+        conclude(log, space.world.now, end.verdict, "as found by exploring every run", space.goals.unmet, end.failures)
+        return log
+
+
+def _shortfalls(waiting: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(f"{key.partition('/')[0]} {why}" for key, why in waiting.items()))
+
