@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from simulator.api.core import Pod
 from simulator.api.meta import Key
 from simulator.cluster.cache import CacheView
 from simulator.cluster.steps import Deliver, Fire, Resume, Runtime, Start, Step, Task, Tick
@@ -241,10 +242,14 @@ class Untimed:
         due : of a timer; time moves on to it.
         """
         world = self.world
-        self._begun = world.save()
         mine = -1
         if due is not None:
             world.now = max(world.now, due)
+        if isinstance(move, Start) and move.queue == CYCLE:
+            if move.key is not None and move.key.kind == Pod.KIND:
+                world.tell(move.runtime.component.name, Remember(Preferred(move.key)))
+            move = Start(move.runtime, move.queue)
+        self._begun = world.save()
         match move:
             case Look():
                 self.advance()
@@ -253,10 +258,6 @@ class Untimed:
             case Start():
                 self._drop_start(move)
                 mine = self._flows
-                if move.queue == CYCLE:
-                    if move.key is not None and move.key.kind == "Pod":
-                        world.tell(move.runtime.component.name, Remember(Preferred(move.key)))
-                    move = Start(move.runtime, move.queue)
                 world.take(move)
             case Resume():
                 self._drop(move)

@@ -170,9 +170,14 @@ class Resumable(Generator[Intent, Any, Outcome]):
                 world.restore(last)
             if flow is None:
                 flow = self.origin.begin()
-            intent = flow.send(point.answer)
+            try:
+                intent: Intent | None = flow.send(point.answer)
+            except StopIteration:
+                intent = None
             if type(intent) is not type(point.intent):
-                raise InvariantViolated(f"{runtime.component.name} asked for {point.intent!r} before, and now {intent!r}")
+                raise InvariantViolated(
+                    f"{runtime.component.name} asked for {point.intent!r} before, and for {intent!r} when made again"
+                )
             if isinstance(intent, Tell) and isinstance(intent.change, Remember):
                 runtime.component.remember(runtime.own_memory(), intent.change.what, world.now)
         if flow is None:
