@@ -7,15 +7,23 @@ import json
 from importlib import import_module
 
 QUESTIONS = ("cold_start", "devil", "whole_run", "loading")
+LONG = ("odds",)
+"""Asked by name only."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("questions", nargs="*", choices=[*QUESTIONS, []], help=", ".join(QUESTIONS))
+    parser.add_argument(
+        "questions", nargs="*", choices=[*QUESTIONS, *LONG, []], help=f"{', '.join(QUESTIONS)}; and {', '.join(LONG)}"
+    )
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--runs", type=int, default=1000, help="for odds: how many (default 1000)")
+    parser.add_argument("--record", action="store_true", help="for odds: keep what came of it in benchmarks/results")
     arguments = parser.parse_args()
+    asked = {"odds": {"runs": arguments.runs, "record": arguments.record}}
     rows = [
-        row for question in arguments.questions or QUESTIONS for row in import_module(f"benchmarks.{question}").rows()
+        row for question in arguments.questions or QUESTIONS
+        for row in import_module(f"benchmarks.{question}").rows(**asked.get(question, {}))
     ]
     if arguments.json:
         print(json.dumps(rows, indent=2))

@@ -17,36 +17,53 @@ from simulator.version import __version__
 
 if TYPE_CHECKING:
     from simulator.comparison import compare
+    from simulator.diagnosis.data import Diagnosis
+    from simulator.diagnosis.explain import explain
     from simulator.errors import ManifestError, ScenarioError, SimulatorError
     from simulator.eventlog import Log, read_log
     from simulator.expectations import verify
+    from simulator.preflight.check import check
+    from simulator.preflight.result import Preflight
+    from simulator.sampling.odds import Odds, odds
     from simulator.scenario.load import Scenario, load_scenario
     from simulator.simulation import Run, run
 
 _HOMES = {
+    "Diagnosis": "simulator.diagnosis.data",
     "Log": "simulator.eventlog",
     "ManifestError": "simulator.errors",
+    "Odds": "simulator.sampling.odds",
+    "Preflight": "simulator.preflight.result",
     "Run": "simulator.simulation",
     "Scenario": "simulator.scenario.load",
     "ScenarioError": "simulator.errors",
     "SimulatorError": "simulator.errors",
+    "check": "simulator.preflight.check",
     "compare": "simulator.comparison",
+    "explain": "simulator.diagnosis.explain",
     "load_scenario": "simulator.scenario.load",
+    "odds": "simulator.sampling.odds",
     "read_log": "simulator.eventlog",
     "run": "simulator.simulation",
     "verify": "simulator.expectations",
 }
 
 __all__ = [
+    "Diagnosis",
     "Log",
     "ManifestError",
+    "Odds",
+    "Preflight",
     "Run",
     "Scenario",
     "ScenarioError",
     "SimulatorError",
     "__version__",
+    "check",
     "compare",
+    "explain",
     "load_scenario",
+    "odds",
     "read_log",
     "run",
     "verify",

@@ -59,6 +59,11 @@ class Seeded:
         self._policy = TIE_POLICIES[ties]
         self._asked: dict[tuple[str, Key | None], int] = {}
 
+    @property
+    def has_drawn(self) -> bool:
+        """Whether anything was left to chance so far; if nothing was, every seed gives the same run."""
+        return bool(self._asked)
+
     def _draw(self, point: str, about: Key | None) -> int:
         asked = self._asked.get((point, about), 0)
         self._asked[point, about] = asked + 1

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from simulator.errors import ScenarioError
+from simulator.sampling.processes import in_order
 from simulator.units import Micros
 
 CHUNK = 25
@@ -100,8 +101,8 @@ def compare(
         for chunk in _chunks(seeds)
     ]
     total, done = len(rows) * len(seeds), 0
-    workers = jobs or os.cpu_count() or 1
-    for (row, job), outcomes in zip(work, _map([job for _, job in work], workers), strict=True):
+    workers = max(1, min(jobs or os.cpu_count() or 1, len(work)))
+    for (row, job), outcomes in zip(work, in_order(_carry_out, None, (job for _, job in work), workers), strict=True):
         row.outcomes.extend(outcomes)
         done += len(job.seeds)
         progress(done, total)
@@ -114,23 +115,7 @@ def _chunks(seeds: Sequence[int]) -> Iterator[tuple[int, ...]]:
         yield chunk
 
 
-def _map(jobs: Sequence[_Job], workers: int) -> Iterator[list[Outcome]]:
-    """Carry jobs out, in order; in this process where another would not pay."""
-    if workers == 1 or len(jobs) <= 1:
-        yield from map(_carry_out, jobs)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn")) as pool:
-        try:
-            yield from pool.map(_carry_out, jobs)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _carry_out(job: _Job) -> list[Outcome]:
+def _carry_out(shared: None, job: _Job) -> list[Outcome]:
     from simulator.scenario.load import load_scenario
     from simulator.simulation import run
 

@@ -1,8 +1,10 @@
-"""Holds a run against what its scenario expects."""
+"""Holds a scenario against what it expects: of one run, and of the odds over all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Final
 
 from msgspec import Struct
 
@@ -12,8 +14,10 @@ from simulator.api.meta import Key
 from simulator.cluster.component import Change
 from simulator.errors import ScenarioError
 from simulator.eventlog import Log
+from simulator.sampling.odds import odds
+from simulator.sampling.recognition import ClosedForm, recognise
 from simulator.scenario.conditions import Condition, parse_condition
-from simulator.scenario.file import ExpectedRun
+from simulator.scenario.file import ExpectedOdds, ExpectedRun
 from simulator.scenario.load import Scenario
 from simulator.simulation import Cluster, Run, run
 from simulator.units import Micros
@@ -42,8 +46,18 @@ class Milestones:
                 self.reached.append((condition.text, self._cluster.world.now))
 
 
-def verify(scenario: Scenario) -> list[Check]:
-    """Run a scenario as its `expect.run` says, and compare.
+SAMPLED: Final = 500
+"""Runs that expected odds are held against where no closed form holds."""
+CONFIDENCE: Final = 0.999
+"""Of the interval that must hold them. The seeds are fixed, so that a check gives the same answer every time."""
+
+
+def verify(scenario: Scenario, jobs: int | None = None) -> list[Check]:
+    """Run a scenario as its `expect` says, and compare.
+
+    Parameters
+    ----------
+    jobs : processes, where many runs are needed; one for each core if not given.
 
     Returns
     -------
@@ -55,7 +69,16 @@ def verify(scenario: Scenario) -> list[Check]:
         If an expectation cannot be understood.
     """
     expect = scenario.spec.expect
-    expected = expect.run if expect is not None and expect.run is not None else ExpectedRun()
+    checks = _verify_run(scenario, expect.run if expect is not None and expect.run is not None else ExpectedRun())
+    if expect is not None and expect.odds is not None and expect.odds.stuck is not None:
+        checks.append(_verify_odds(scenario, expect.odds, expect.odds.stuck, jobs))
+    return checks
+
+
+# --- one run --------------------------------------------------------------------------------------------------------
+
+
+def _verify_run(scenario: Scenario, expected: ExpectedRun) -> list[Check]:
     wanted = list(_milestones_of(scenario, expected))
     milestones: list[Milestones] = []
 
@@ -139,6 +162,43 @@ def _waiting(scenario: Scenario, expected: Sequence[str], result: Run) -> Check:
     got = {key for key in result.waiting if not kinds or key.kind in kinds}
     problem = None if got == wanted else f"waiting: {', '.join(sorted(map(str, got))) or 'nothing'}"
     return Check(f"waiting {', '.join(expected) or 'nothing'}", problem)
+
+
+# --- the odds -------------------------------------------------------------------------------------------------------
+
+
+def _verify_odds(scenario: Scenario, expected: ExpectedOdds, written: str | float, jobs: int | None) -> Check:
+    """Exactly, where a closed form holds; else a sample must bear them out."""
+    wanted, rounding = _chance(scenario, written)
+    what = f"odds of getting stuck {written}, ties {expected.ties}"
+    form = recognise(scenario, expected.ties)
+    if isinstance(form, ClosedForm):
+        holds = abs(form.stuck - wanted) <= rounding
+        return Check(f'{what}, by the closed form "{form.name}"', None if holds else f"they are {form.stuck}")
+    found = odds(scenario, runs=SAMPLED, ties=expected.ties, jobs=jobs, confidence=CONFIDENCE)
+    stuck = found.share("stuck")
+    within = f"{100 * stuck.low:.1f} % to {100 * stuck.high:.1f} % at {100 * CONFIDENCE:g} % confidence"
+    holds = stuck.low - rounding <= wanted <= stuck.high + rounding
+    problem = None if holds else f"{stuck.runs} of {found.runs} are stuck: {within}"
+    return Check(f"{what}, by {found.runs} runs", problem)
+
+
+def _chance(scenario: Scenario, written: str | float) -> tuple[Fraction, Fraction]:
+    """Expected odds as a fraction, and by how much they may be off because they are written as a rounded decimal."""
+    text = str(written).strip()
+    digits, sign, _ = text.partition("%")
+    try:
+        chance = Fraction(digits.strip()) / (100 if sign else 1)
+        decimals = len(digits.strip().partition(".")[2]) + (2 if sign else 0)
+    except (ValueError, ZeroDivisionError):
+        chance, decimals = Fraction(-1), 0
+    if not 0 <= chance <= 1:
+        raise ScenarioError(f'{scenario.path}: expect.odds.stuck: "{text}" is not a chance; write 19/28 or 0.679.')
+    is_rounded = "." in digits or "%" in text
+    return chance, Fraction(1, 2 * 10**decimals) if is_rounded else Fraction(0)
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
 
 
 def _place(name: str) -> tuple[str, str]:

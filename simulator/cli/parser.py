@@ -42,6 +42,12 @@ def parser() -> argparse.ArgumentParser:
     _run(commands.add_parser("run", help=happenings, allow_abbrev=False))
     settings = "several settings side by side, over many seeds"
     _compare(commands.add_parser("compare", help=settings, allow_abbrev=False))
+    likely = "how likely it is to get stuck: exact where a closed form holds, else from many runs"
+    _odds(commands.add_parser("odds", help=likely, allow_abbrev=False))
+    proof = "why something is stuck, with the proof, and what mends it"
+    _why(commands.add_parser("why", help=proof, allow_abbrev=False))
+    before = "before you apply: a dump of the cluster and the manifests in, verdict and odds out"
+    _check(commands.add_parser("check", help=before, allow_abbrev=False))
     _get(commands.add_parser("get", help="kubectl's tables at any moment of a logged run", allow_abbrev=False))
     _test(commands.add_parser("test", help="run scenarios against what they expect", allow_abbrev=False))
     return main
@@ -81,6 +87,70 @@ def _compare(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command="compare")
 
 
+def _odds(command: argparse.ArgumentParser) -> None:
+    _sources(command)
+    command.add_argument(
+        "--runs", type=_many, metavar="N", help="make N runs, such as 1e6; also where a closed form holds"
+    )
+    command.add_argument(
+        "--precision", type=_share, metavar="P",
+        help="make runs until the odds are known to within ±P, such as 0.01 or 1%% (default, without --runs and "
+        "without a closed form: 0.02); with --runs, N at the most",
+    )
+    command.add_argument(
+        "--confidence", type=_share, default=0.95, metavar="C", help="how sure the intervals are (default 0.95)"
+    )
+    command.add_argument("--seed", type=_seed, default=0, metavar="ROOT", help="root of the runs' seeds (default 0)")
+    command.add_argument("--jobs", type=_count, metavar="N", help="processes (default: one for each core)")
+    command.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    command.set_defaults(command="odds")
+
+
+def _check(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "sources", nargs="*", metavar="DUMP|MANIFESTS",
+        help="what is about to be applied: files, folders, - for standard input; lists with uids, as "
+        "`kubectl get nodes,sc,pv,pvc,sts,pods,pdb,csistoragecapacity -A -o yaml` prints them, are the present cluster",
+    )
+    command.add_argument(
+        "--cluster", action="append", default=[], metavar="DUMP", help="the present cluster, if it is to be said"
+    )
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of a scenario")
+    command.add_argument("--nodes", type=_count, metavar="N", help="add N nodes to the cluster, node1 to nodeN")
+    command.add_argument("--ties", choices=_TIES, help="who wins among equals (default: uniform)")
+    command.add_argument("--seed", type=_seed, metavar="N", help="the first run, where runs are sampled (default 0)")
+    command.add_argument(
+        "--max-odds", type=_share, metavar="P", help="accept that it gets stuck this often, such as 1%% or 0.01"
+    )
+    command.add_argument(
+        "--precision", type=_share, metavar="P", help="where runs are sampled, so many that the odds are ±P"
+    )
+    command.add_argument(
+        "--patience", type=_duration, default=10_000_000, metavar="TIME",
+        help="look for so long at the most (default 10s); what is not proven by then is said to be sampled",
+    )
+    command.add_argument("-o", "--output", choices=("text", "json", "junit"), default="text")
+    command.add_argument("--junit", metavar="FILE", help="write JUnit XML too")
+    command.set_defaults(command="check")
+
+
+def _why(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "sources", nargs="+", metavar="SCENARIO|MANIFESTS|LOG [KIND/NAME]",
+        help="a scenario, manifests, or the log of a run; - for standard input; objects, such as pod/web-1, to be told "
+        "of these only",
+    )
+    command.add_argument("--seed", type=_seed, metavar="N", help="which run (default: the first of 50 that gets stuck)")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the scenario")
+    command.add_argument("--nodes", type=_count, metavar="N", help="add N nodes, node1 to nodeN")
+    command.add_argument("--ties", choices=_TIES, help="who wins among equals (default: the scenario's, else uniform)")
+    command.add_argument("--full", action="store_true", help="every core, every rule, every repair")
+    command.add_argument("--dot", metavar="FILE", help="write the wait-for graph for Graphviz")
+    command.add_argument("--graphml", metavar="FILE", help="write the wait-for graph as GraphML")
+    command.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    command.set_defaults(command="why")
+
+
 def _get(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "words", nargs="+", metavar="TYPE[/NAME] [NAME…] LOG",
@@ -112,6 +182,17 @@ def _count(text: str) -> int:
     return number
 
 
+def _many(text: str) -> int:
+    """A number of runs; 1e6 is easier to read than 1000000."""
+    try:
+        number = float(text)
+    except ValueError:
+        return _count(text)
+    if not 1 <= number <= 1e15 or number != int(number):
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 1 or more")
+    return int(number)
+
+
 def _seed(text: str) -> int:
     try:
         number = int(text)
@@ -129,6 +210,16 @@ def _seeds(text: str) -> range:
     if end < start:
         raise argparse.ArgumentTypeError(f"{text} is empty; write FIRST..LAST, such as 1..1000")
     return range(start, end + 1)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share; write one such as 1% or 0.01")
+    return share
 
 
 def _duration(text: str) -> int:

@@ -156,15 +156,16 @@ def _resources(evidence: Evidence, pod: Pod, node: Node, reasons: Sequence[str])
             whole, free = info.allocatable.get(name, 0), info.allocatable.get(name, 0) - info.requested.get(name, 0)
             if wanted.get(name, 0) <= free:
                 return None
-            left = f"{_amount(name, max(0, free))} of {_amount(name, whole)} {name} left"
-            has.append(left if wanted.get(name, 0) <= whole else f"only {_amount(name, whole)} {name} in all")
-            asks.append(f"{_amount(name, wanted.get(name, 0))} {name}")
+            left = f"{amount_text(name, max(0, free))} of {amount_text(name, whole)} {name} left"
+            has.append(left if wanted.get(name, 0) <= whole else f"only {amount_text(name, whole)} {name} in all")
+            asks.append(f"{amount_text(name, wanted.get(name, 0))} {name}")
     if not has:
         return None
     return Clause("has", " and ".join(has), f"{short(pod)} asks for {' and '.join(asks)}" if asks else "")
 
 
-def _amount(name: str, amount: int) -> str:
+def amount_text(name: str, amount: int) -> str:
+    """An amount of a resource as people write it: ``500m`` or ``2`` of cpu, ``1Gi`` of memory."""
     if name == CPU:
         return f"{amount // 1000}" if amount % 1000 == 0 else f"{amount}m"
     if name in ("memory", "ephemeral-storage"):

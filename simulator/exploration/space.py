@@ -342,8 +342,13 @@ class Space:
         if isinstance(move, Start):
             return move.runtime.component.name in self._quiet
         if isinstance(move, Resume):
-            task = move.task
-            return task.runtime.component.name in self._quiet or isinstance(task.intent, Bind)
+            task, intent = move.task, move.task.intent
+            name = task.runtime.component.name
+            if name in self._quiet or isinstance(intent, Bind):
+                return True
+            if name == "scheduler":
+                return isinstance(intent, Patch) and intent.subresource == "status"
+            return name == "statefulset" and isinstance(intent, (Create, UpdateStatus))
         return False
 
     def _ways(
@@ -471,8 +476,11 @@ _MOST_FOLLOWED: Final = 5000
 
 
 def _changes_status_only(before: Moment, after: Moment, move: Start) -> bool:
-    """Whether a sync of a set changed nothing but its status."""
-    return _only_changes("StatefulSet", before, after)
+    """Whether a sync of a set changed nothing but its status, and is not about to."""
+    return _only_changes("StatefulSet", before, after) and all(
+        isinstance(flight.intent, UpdateStatus) for flight in after.flights
+        if flight.task.runtime is move.runtime and flight.task.key == move.key
+    )
 
 
 def _is_settled(before: Moment, after: Moment, move: Start) -> bool:

@@ -48,15 +48,29 @@ class WithoutEffect(msgspec.Struct, frozen=True, gc=False):
     origin: Origin
 
 
+class Oddity(msgspec.Struct, frozen=True, gc=False):
+    """Something in a dump that Kubernetes 1.36 has not: what, how it was taken, how often, and where first."""
+
+    what: str
+    taken: str
+    count: int
+    origin: Origin
+
+
 class Loader:
     """Checks and decodes documents one by one, and remembers what a report says once for all of them.
 
     Parameters
     ----------
     epoch : the point in time that is simulated time 0.
+    is_dump : whether the documents are what an API server said. Then a field or kind that 1.36 has not is no mistake of
+        whoever gives it, and no reason to give up: it is left out, and remembered as an oddity.
     """
 
-    def __init__(self, epoch: str = EPOCH) -> None:
+    def __init__(self, epoch: str = EPOCH, is_dump: bool = False) -> None:
+        self._is_dump = is_dump
+        self._oddities: dict[str, Oddity] = {}
+        self._foreign: dict[tuple[str, str], str] = {}
         self._known: dict[tuple[str, str], tuple[Node, type[Object] | None] | None] = {}
         self._findings = Findings(epoch)
         self._declared: set[str] = set()
@@ -72,6 +86,11 @@ class Loader:
         """The fields without effect so far, in the order of their first use."""
         return tuple(WithoutEffect(field, count, origin) for field, (count, origin) in self._effects.items())
 
+    @property
+    def oddities(self) -> tuple[Oddity, ...]:
+        """What was left out of a dump so far."""
+        return tuple(self._oddities.values())
+
     def take(self, document: Document) -> Loaded | NotSimulated:
         """The object of a document.
 
@@ -84,8 +103,10 @@ class Loader:
         try:
             known = self._known[api_version, kind]
         except KeyError:
-            known = self._known[api_version, kind] = self._find(document)
+            known = self._known[api_version, kind] = self._find_leniently(document)
         if known is None:
+            if (what := self._foreign.get((api_version, kind))) is not None:
+                self._note(what, "it is not simulated", origin)
             return self._custom(document)
         node, struct = known
         findings = self._findings
@@ -96,6 +117,8 @@ class Loader:
             findings.problems.clear()
             settled = node.examine(raw, (), findings)
             _check_name(raw, findings.problems)
+            if findings.problems and self._is_dump:
+                settled = self._without_problems(node, document)
             if findings.problems:
                 raise _error(document, findings.problems)
         for name in findings.inert:
@@ -111,6 +134,37 @@ class Loader:
             findings.problems.clear()
             node.examine(raw, (), findings)
             raise _error(document, findings.problems or [Problem((), f"{error}. Correct that field.")]) from None
+
+    def _without_problems(self, node: Node, document: Document) -> dict[str, Any]:
+        """The object without the fields that have problems; those that are left stay among the findings."""
+        findings, raw = self._findings, document.raw
+        bad = list(findings.problems)
+        for path, _ in reversed(bad):  # of a list's elements the last first: the others keep their numbers
+            raw = _without(raw, path)
+        findings.problems.clear()
+        findings.inert.clear()
+        settled = node.examine(raw, (), findings)
+        _check_name(raw, findings.problems)
+        if not findings.problems:
+            for _, what in bad:
+                self._note(f"{document.kind}: {what.partition('. ')[0]}", "that field is left out", document.origin)
+        return settled
+
+    def _note(self, what: str, taken: str, origin: Origin) -> None:
+        known = self._oddities.get(what)
+        count = 1 if known is None else known.count + 1
+        self._oddities[what] = Oddity(what.rstrip("."), taken, count, origin if known is None else known.origin)
+
+    def _find_leniently(self, document: Document) -> tuple[Node, type[Object] | None] | None:
+        """What checks objects of this kind; in a dump a kind that Kubernetes has not is taken as a custom resource."""
+        if not self._is_dump:
+            return self._find(document)
+        try:
+            return self._find(document)
+        except ManifestError:
+            what = f"Kubernetes {RELEASE} has no kind {shown(document.kind)} in {shown(document.api_version)[1:-1]}"
+            self._foreign[document.api_version, document.kind] = what
+            return None
 
     def _find(self, document: Document) -> tuple[Node, type[Object] | None] | None:
         """What checks objects of this kind; None for a custom resource.
@@ -182,6 +236,22 @@ def title(kind: str, name: Any) -> str:
     """An object as messages name it: ``Pod "web-0"``."""
     bare = shown(kind)[1:-1]
     return f"{bare} {shown(name)}" if isinstance(name, str) and name else bare
+
+
+def _without(value: Any, path: FieldPath) -> Any:
+    """Plain data without what a path leads to; the data themselves stay as they are."""
+    if not path:
+        return value
+    step, *rest = path
+    if isinstance(value, dict) and step in value:
+        if not rest:
+            return {name: inner for name, inner in value.items() if name != step}
+        return {**value, step: _without(value[step], tuple(rest))}
+    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+        if not rest:
+            return [inner for number, inner in enumerate(value) if number != step]
+        return [_without(inner, tuple(rest)) if number == step else inner for number, inner in enumerate(value)]
+    return value
 
 
 def _at(origin: Origin, path: FieldPath) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
-from typing import Final, Protocol
+from typing import Protocol
 
 from simulator.report.tables import table
+from simulator.sampling.intervals import wilson
 from simulator.units import SECOND, Micros
-
-_Z: Final = 1.959963984540054
-"""Of a normal distribution, 95 % lie within so many standard deviations."""
 
 
 class Outcome(Protocol):
@@ -66,24 +63,6 @@ def median_ready(row: Row) -> Micros | None:
         return None
     middle = len(times) // 2
     return times[middle] if len(times) % 2 else (times[middle - 1] + times[middle]) // 2
-
-
-def wilson(hits: int, runs: int) -> tuple[float, float]:
-    """Wilson's 95 % interval for a share.
-
-    Examples
-    --------
-    >>> [round(end, 4) for end in wilson(0, 1000)], [round(end, 3) for end in wilson(600, 1000)]
-    ([0.0, 0.0038], [0.569, 0.63])
-    """
-    if not runs:
-        return 0.0, 1.0
-    share, square = hits / runs, _Z * _Z
-    centre = share + square / (2 * runs)
-    spread = _Z * sqrt(share * (1 - share) / runs + square / (4 * runs * runs))
-    scale = 1 + square / runs
-    lower = (centre - spread) / scale if hits else 0.0  # exactly, not up to rounding
-    return max(0.0, lower), min(1.0, (centre + spread) / scale)
 
 
 def _seconds(time: Micros | None) -> str:

@@ -10,9 +10,10 @@ from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.eventlog import Log
 from simulator.explanation.evidence import gather
 from simulator.explanation.reasons import explain, leftovers
-from simulator.report.compare import Row, median_ready, wilson
+from simulator.report.compare import Row, median_ready
 from simulator.report.happenings import happenings
 from simulator.report.text import NOTES, verdict_of
+from simulator.sampling.intervals import wilson
 from simulator.version import __version__
 
 API_VERSION = "bindsim/v1"

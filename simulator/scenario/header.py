@@ -58,6 +58,7 @@ def _provisioners(scenario: Scenario, parts: Sequence[Initial]) -> Iterator[str]
 
 def _assumed(initial: Initial) -> Iterator[str]:
     """What manifests do not say: namespaces, and facts about nodes, grouped by what was assumed."""
+    yield from initial.completed
     if initial.namespaces:
         yield f"namespaces that no manifest makes, taken to exist: {', '.join(initial.namespaces)}"
     groups: dict[str, list[str]] = {}

@@ -30,6 +30,7 @@ class Initial(Struct, frozen=True):
     files : the files and folders that were read.
     epoch : the point in time at which the run begins.
     namespaces : those that objects name and no manifest makes; they are taken to exist.
+    completed : what a dump leaves out and the rest of it tells, in words; the objects are among the others.
     """
 
     objects: tuple[Loaded, ...] = ()
@@ -39,6 +40,7 @@ class Initial(Struct, frozen=True):
     files: tuple[str, ...] = ()
     epoch: str = EPOCH
     namespaces: tuple[str, ...] = ()
+    completed: tuple[str, ...] = ()
 
     @property
     def open_nodes(self) -> list[str]:
@@ -65,12 +67,12 @@ def from_sources(sources: Sequence[str], stdin: TextIO | None = None, namespace:
         stdin = StringIO((stdin if stdin is not None else sys.stdin).read())
     manifests = load(sources, stdin)
     if manifests.newest is None or manifests.newest <= 0:
-        return _placed(manifests, namespace, files)
+        return placed(manifests, namespace, files)
     # A dump of a cluster: the run begins at the latest moment that it tells of, so that all of it is in the past.
     epoch = format_time(manifests.newest)
     if stdin is not None:
         stdin.seek(0)
-    return evolve(_placed(load(sources, stdin, epoch), namespace, files), epoch=epoch)
+    return evolve(placed(load(sources, stdin, epoch), namespace, files), epoch=epoch)
 
 
 def from_plain(objects: Iterable[dict[str, Any]], origin: Origin, namespace: str = "default") -> Initial:
@@ -83,7 +85,7 @@ def from_plain(objects: Iterable[dict[str, Any]], origin: Origin, namespace: str
     """
     loader = Loader()
     taken = [parse_object(raw, origin, loader) for raw in objects]
-    return _placed(
+    return placed(
         Manifests(
             objects=tuple(item for item in taken if isinstance(item, Loaded)),
             not_simulated=tuple(item for item in taken if isinstance(item, NotSimulated)),
@@ -94,7 +96,8 @@ def from_plain(objects: Iterable[dict[str, Any]], origin: Origin, namespace: str
     )
 
 
-def _placed(manifests: Manifests, namespace: str, files: tuple[str, ...]) -> Initial:
+def placed(manifests: Manifests, namespace: str, files: tuple[str, ...]) -> Initial:
+    """What was read, each object in a namespace if it needs one: `namespace` if it names none."""
     objects = tuple(
         evolve(item, obj=with_meta(item.obj, namespace=namespace))
         if item.obj.NAMESPACED and not item.obj.metadata.namespace
@@ -146,6 +149,7 @@ def together(parts: Sequence[Initial]) -> Initial:
         tuple(warning for part in parts for warning in part.warnings),
         tuple(file for part in parts for file in part.files),
         max(part.epoch for part in parts),
+        completed=tuple(words for part in parts for words in part.completed),
     )
 
 

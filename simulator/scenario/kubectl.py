@@ -6,6 +6,7 @@ an error.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 from simulator.api.apps import StatefulSet
 from simulator.api.core import Node, Pod, Taint
 from simulator.api.meta import Key, Object, evolve
-from simulator.cluster.admission.apply import apply_patch, merge_patch, strategic_merge_patch
+from simulator.cluster.admission.apply import LAST_APPLIED, apply_patch, merge_patch, strategic_merge_patch
 from simulator.cluster.component import Change, Periodic, View
 from simulator.flows import (
     DONE,
@@ -242,11 +243,20 @@ def _apply(action: Apply, applied: dict[Key, Mapping[str, Any]]) -> Any:
     if current is None:
         answer = yield Create(action.obj)
     else:
-        answer = yield Patch(key, _reapplied, (action.raw, applied.get(key)))
+        answer = yield Patch(key, _reapplied, (action.raw, applied.get(key) or _last_applied(current)))
     if not isinstance(answer, Refused):
         applied[key] = action.raw
         yield Tell(Remember(Applied(key, action.raw)))
     return answer
+
+
+def _last_applied(current: Object) -> Mapping[str, Any] | None:
+    """The manifest that a running cluster's object says was applied last; None if it does not say, or it is garbled."""
+    try:
+        manifest = json.loads(current.metadata.annotations.get(LAST_APPLIED, "null"))
+    except ValueError:
+        return None
+    return manifest if isinstance(manifest, dict) else None
 
 
 def _reapplied(current: Object, raw: Mapping[str, Any], last: Mapping[str, Any] | None) -> Object:

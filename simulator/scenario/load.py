@@ -23,6 +23,7 @@ from simulator.manifests.origin import Origin, Source, line_of
 from simulator.scenario.file import FIELDS, NodeGenerator, ScenarioFile, Spec, TimelineEntry, VolumeGenerator
 from simulator.scenario.generators import generate_nodes, generate_volumes
 from simulator.scenario.initial import Initial, from_plain, from_sources, together, with_namespaces
+from simulator.scenario.left_out import with_what_is_left_out
 from simulator.scenario.parameters import known_parameters, substitute, typed_like
 from simulator.scenario.timeline import Entry, parse_timeline
 from simulator.units import parse_duration, quantity
@@ -72,10 +73,10 @@ def load_scenario(
         raise ScenarioError("no input. Name a scenario, or manifests.")
     if sources == ["-"]:
         text = (stdin if stdin is not None else sys.stdin).read()
-        if _is_scenario(text.encode("utf-8", "surrogateescape")):
+        if is_scenario(text.encode("utf-8", "surrogateescape")):
             return _load_file(Path("stdin"), settings or {}, nodes, text.encode("utf-8", "surrogateescape"))
         stdin = StringIO(text)
-    found = [path for path in map(_scenario_file, sources) if path is not None]
+    found = [path for path in map(scenario_file, sources) if path is not None]
     if found and len(sources) == 1:
         return _load_file(found[0], settings or {}, nodes)
     for path in found:
@@ -83,7 +84,7 @@ def load_scenario(
     if settings:
         name = next(iter(settings))
         raise ScenarioError(f"--set {name}: only a scenario file has parameters; these are bare manifests.")
-    initial = with_namespaces(together([*_added_nodes(nodes), from_sources(sources, stdin)]))
+    initial = with_what_is_left_out(with_namespaces(together([*added_nodes(nodes), from_sources(sources, stdin)])))
     for item in initial.not_simulated:
         if item.api_version.startswith("bindsim/"):
             what = "write apiVersion: bindsim/v1 and kind: Scenario, and give the file alone"
@@ -92,13 +93,14 @@ def load_scenario(
     return Scenario(name=name, path="", spec=Spec(), initial=initial)
 
 
-def _added_nodes(count: int | None) -> list[Initial]:
+def added_nodes(count: int | None) -> list[Initial]:
+    """The nodes that ``--nodes`` asks for."""
     if count is None:
         return []
     return [from_plain(generate_nodes([NodeGenerator(count=count)]), Origin("--nodes", 1))]
 
 
-def _scenario_file(source: str) -> Path | None:
+def scenario_file(source: str) -> Path | None:
     """The scenario file that a source means, if it is one."""
     path = Path(source)
     try:
@@ -111,10 +113,11 @@ def _scenario_file(source: str) -> Path | None:
             head = file.read(4096)
     except (OSError, ValueError):
         return None  # whoever reads it as a manifest says what is the matter
-    return path if _is_scenario(head) else None
+    return path if is_scenario(head) else None
 
 
-def _is_scenario(head: bytes) -> bool:
+def is_scenario(head: bytes) -> bool:
+    """Whether a text looks like a scenario file."""
     return b"bindsim/v" in head and b"Scenario" in head
 
 
@@ -228,7 +231,7 @@ def _explain(origin: Origin, problem: str) -> str:
 def _initial(path: Path, spec: Spec, origin: Origin, nodes: int | None) -> Initial:
     """The initial objects: generated nodes, manifests in order, then generated volumes."""
     generators = _several(spec.nodes, NodeGenerator)
-    parts = [_generated(generate_nodes(generators), "nodes", origin)] if nodes is None else _added_nodes(nodes)
+    parts = [_generated(generate_nodes(generators), "nodes", origin)] if nodes is None else added_nodes(nodes)
     for number, item in enumerate(spec.manifests):
         if isinstance(item, str):
             source = Path(normpath(path.parent / item))

@@ -17,7 +17,8 @@ _SERVER_OWNED: Final = frozenset((
     "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
     "deletionGracePeriodSeconds", "selfLink", "managedFields",
 ))
-_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+"""The annotation in which kubectl keeps the manifest that it applied last."""
 _NOTHING: Final[Fields] = {}
 
 
@@ -68,7 +69,7 @@ def _wanted(manifest: Mapping[str, Any]) -> Raw:
     metadata = {name: value for name, value in (manifest.get("metadata") or {}).items() if name not in _SERVER_OWNED}
     if metadata.get("annotations"):
         metadata["annotations"] = {
-            name: value for name, value in metadata["annotations"].items() if name != _LAST_APPLIED}
+            name: value for name, value in metadata["annotations"].items() if name != LAST_APPLIED}
     wanted["metadata"] = metadata
     return wanted
 

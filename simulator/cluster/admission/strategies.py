@@ -125,7 +125,20 @@ def _fresh_set(stateful_set: StatefulSet, now: Micros) -> StatefulSet:
 def _changed_set(stateful_set: StatefulSet, old: StatefulSet, now: Micros) -> StatefulSet:
     block = old.spec.update_strategy.rolling_update
     carried = block is not None and block.max_unavailable is not None
-    return stateful_set if carried else _without_max_unavailable(stateful_set)
+    changed = _with_known_templates(stateful_set, old)
+    return changed if carried else _without_max_unavailable(changed)
+
+
+def _with_known_templates(stateful_set: StatefulSet, old: StatefulSet) -> StatefulSet:
+    """The API server defaults the phase of claim templates too: a dump's templates have it, manifests need not."""
+    spec, before = stateful_set.spec, old.spec.volume_claim_templates
+    if spec.volume_claim_templates is before or _with_phases(spec.volume_claim_templates) != _with_phases(before):
+        return stateful_set
+    return evolve(stateful_set, spec=evolve(spec, volume_claim_templates=before))
+
+
+def _with_phases(templates: tuple[PersistentVolumeClaim, ...]) -> list[PersistentVolumeClaim]:
+    return [claim if claim.status.phase else evolve(claim, status=_NEW_CLAIM) for claim in templates]
 
 
 def _without_max_unavailable(stateful_set: StatefulSet) -> StatefulSet:
