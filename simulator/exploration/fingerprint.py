@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.cluster.steps import Fire, Resume, Start
 from simulator.cluster.store import Shelf
 from simulator.exploration.engine import Flight, Moment, Wake
@@ -20,7 +21,29 @@ from simulator.exploration.resumable import Point
 from simulator.exploration.symmetry import Labels, Symmetry, in_order
 from simulator.flows import Poll
 
-_SKIPPED: Final = frozenset({"Namespace", "Service", "ControllerRevision"})
+_NAMING: Final = (PersistentVolume.KIND, PersistentVolumeClaim.KIND, Pod.KIND)
+"""The kinds whose objects settle what equal things are called."""
+
+
+class _Part:
+    """The facts of a part of a state, and what has to be looked up in them.
+
+    Attributes
+    ----------
+    names : the texts in it that may be called otherwise.
+    open : its versions and moments.
+    numbers : what its facts come to, by what the names and the open tokens stand for.
+    """
+
+    __slots__ = ("facts", "names", "numbers", "open")
+
+    def __init__(self, facts: tuple[Fact, ...], is_name: Callable[[str], bool]) -> None:
+        self.facts = facts
+        self.names = tuple(dict.fromkeys(
+            token for fact in facts for token in fact if type(token) is str and is_name(token)
+        ))
+        self.open = tuple(token for fact in facts for token in fact if type(token) is Version or type(token) is Time)
+        self.numbers: dict[tuple[Token, ...], tuple[int, ...]] = {}
 
 
 class Fingerprints:
@@ -44,39 +67,65 @@ class Fingerprints:
         self._uids: ByIdentity[dict[str, tuple[str, str, str]]] = ByIdentity()
         self._has_uid: dict[str, bool] = {}
         self._points: ByIdentity[Fact] = ByIdentity()
+        self._parts: ByIdentity[_Part] = ByIdentity()
+        self._names: ByIdentity[dict[str, str]] = ByIdentity()
+        self._settled: ByIdentity[dict[str, str]] = ByIdentity()
 
     def of(self, moment: Moment) -> tuple[bytes, frozenset[str]]:
         """The fingerprint, and the names that the state knows more of than what was there at the start."""
-        facts = self._gather(moment)
-        texts = {token for fact in facts for token in fact if type(token) is str}
-        touched = frozenset(text for text in texts if text in self._symmetry.volumes or text in self._symmetry.nodes)
-        if touched:
-            touched |= {where for name in touched if (place := self._symmetry.volumes.get(name)) is not None
-                        and (where := place.node)}
-        names = self._names(moment, facts, texts)
-        look_up = self._look_up(moment, facts)
+        parts = self._gather(moment)
+        symmetry = self._symmetry
+        touched: set[str] = set()
+        for part in parts:
+            touched.update(part.names)
+        names = self._called(moment, parts, touched)
+        look_up = self._look_up(moment, parts)
+        numbers: list[int] = []
         known = self._known
-        numbers = array("L")
-        for fact in facts:
-            renamed = tuple([names.get(token, token) if type(token) is str else look_up(token) for token in fact])
-            numbers.append(known.setdefault(renamed, len(known)))
-        return array("L", sorted(numbers)).tobytes(), touched
+        for part in parts:
+            if not part.facts:
+                continue
+            stand_for = (*[names[name] for name in part.names], *[look_up(token) for token in part.open])
+            found = part.numbers.get(stand_for)
+            if found is None:
+                found = part.numbers[stand_for] = tuple(
+                    known.setdefault(
+                        tuple([names.get(token, token) if type(token) is str else look_up(token) for token in fact]),
+                        len(known),
+                    )
+                    for fact in part.facts
+                )
+            numbers += found
+        numbers.sort()
+        places = {name for name in touched if name in symmetry.volumes or name in symmetry.nodes}
+        places.update([where for name in places if name in symmetry.volumes and (where := symmetry.volumes[name].node)])
+        return array("L", numbers).tobytes(), frozenset(places)
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
-    def _gather(self, moment: Moment) -> list[Fact]:
-        facts: list[Fact] = []
+    def _gather(self, moment: Moment) -> list[_Part]:
+        found: list[_Part] = []
         for kind, shelf in moment.world.store.shelves.items():
-            facts.extend(self._facts.of_shelf(kind, shelf))
+            part = self._parts.get(shelf)
+            if part is None:
+                part = self._parts.put(shelf, self._part(self._facts.of_shelf(kind, shelf)))
+            found.append(part)
         for name, saved in zip(self._components, moment.world.runtimes, strict=True):
-            facts.extend(self._facts.of_runtime(name, saved))
-        facts.extend(self._agenda(moment))
+            part = self._parts.get(saved)
+            if part is None:
+                part = self._parts.put(saved, self._part(self._facts.of_runtime(name, saved)))
+            found.append(part)
         script = moment.script
+        facts = list(self._agenda(moment))
         facts.append(("timeline", script.next, *(entry.number for entry in script.running), Time(script.not_before),
                       Time(script.due), len(script.failures)))
         for calls in moment.world.faults:
             facts.append(("faults", *self._facts.tokens(calls)))
-        return facts
+        found.append(self._part(tuple(facts)))
+        return found
+
+    def _part(self, facts: tuple[Fact, ...]) -> _Part:
+        return _Part(facts, lambda text: self._symmetry.is_name(text) or self._is_uid(text))
 
     def _agenda(self, moment: Moment) -> Iterator[Fact]:
         flights = {flight.task.flow: flight for flight in moment.flights}
@@ -129,31 +178,53 @@ class Fingerprints:
 
     # --- what it is called ------------------------------------------------------------------------------------------
 
-    def _names(self, moment: Moment, facts: Sequence[Fact], texts: Iterable[str]) -> dict[Any, str]:
-        symmetry = self._symmetry
-        names: dict[Any, str] = {}
-        if symmetry.members:
-            names.update(self._members(facts))
-        if symmetry.volumes or symmetry.nodes:
-            labels = Labels(symmetry)
-            labels.give(in_order(facts, symmetry, names, self._is_uid))
-            names.update(labels.names)
-        uids = sorted(text for text in texts if self._is_uid(text))
-        if uids:
-            owners: dict[str, tuple[str, str, str]] = {}
-            for shelf in moment.world.store.shelves.values():
-                owners.update(self._owners(shelf))
-            dead: dict[str, int] = {}
-
-            def owner(found: Any) -> str:
-                place = owners.get(found[0])
-                if place is None:
-                    return f"dead {dead.setdefault(found[0], len(dead))}"
-                return f"uid of {place[0]}/{place[1]}/{names.get(place[2], place[2])}"
-
-            for text in uids:
-                names[text] = UID.sub(owner, text)
+    def _called(self, moment: Moment, parts: Sequence[_Part], texts: Iterable[str]) -> dict[str, str]:
+        """What everything that has names is called."""
+        shelves = moment.world.store.shelves
+        stored = tuple(shelves.values())
+        names = self._names.get_all(stored)
+        if names is None:
+            names = dict(self._called_by(tuple(shelves[kind] for kind in _NAMING if kind in shelves), shelves))
+            inside = {name for part in parts[:len(stored)] for name in part.names if name not in names}
+            self._call_uids(moment, sorted(name for name in inside if self._is_uid(name)), names)
+            self._names.put_all(stored, names)
+        unnamed = sorted(text for text in texts if text not in names)
+        if unnamed:
+            names = dict(names)
+            labels = Labels(self._symmetry, names)
+            labels.give(in_order([fact for part in parts for fact in part.facts], self._symmetry, names, self._is_uid))
+            self._call_uids(moment, [text for text in unnamed if self._is_uid(text)], names)
         return names
+
+    def _called_by(self, settling: tuple[Shelf, ...], shelves: Mapping[str, Shelf]) -> dict[str, str]:
+        names = self._settled.get_all(settling)
+        if names is None:
+            facts = [fact for kind in _NAMING if kind in shelves for fact in self._facts.of_shelf(kind, shelves[kind])]
+            names = self._settled.put_all(settling, self._call(facts))
+        return names
+
+    def _call(self, facts: Sequence[Fact]) -> dict[str, str]:
+        symmetry = self._symmetry
+        names = self._members(facts) if symmetry.members else {}
+        labels = Labels(symmetry, names)
+        labels.give(in_order(facts, symmetry, names, self._is_uid))
+        return names
+
+    def _call_uids(self, moment: Moment, uids: Iterable[str], names: dict[str, str]) -> None:
+        """Call a uid, or a text with a uid in it, by the object that has it."""
+        owners: dict[str, tuple[str, str, str]] = {}
+        for shelf in moment.world.store.shelves.values():
+            owners.update(self._owners(shelf))
+        dead: dict[str, int] = {}
+
+        def owner(found: Any) -> str:
+            place = owners.get(found[0])
+            if place is None:
+                return f"dead {dead.setdefault(found[0], len(dead))}"
+            return f"uid of {place[0]}/{place[1]}/{names.get(place[2], place[2])}"
+
+        for text in uids:
+            names[text] = UID.sub(owner, text)
 
     def _is_uid(self, text: str) -> bool:
         found = self._has_uid.get(text)
@@ -219,12 +290,12 @@ class Fingerprints:
 
     # --- which version, how long --------------------------------------------------------------------------------------
 
-    def _look_up(self, moment: Moment, facts: Sequence[Fact]) -> Callable[[Token], Token]:
+    def _look_up(self, moment: Moment, parts: Sequence[_Part]) -> Callable[[Token], Token]:
         now = moment.world.now
         shelves = moment.world.store.shelves
         older: dict[Any, list[int]] = {}
-        for fact in facts:
-            for token in fact:
+        for part in parts:
+            for token in part.open:
                 if type(token) is Version:
                     older.setdefault(token.key, []).append(token.number)
 

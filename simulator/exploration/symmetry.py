@@ -215,12 +215,19 @@ Fact = tuple[object, ...]
 
 
 class Labels:
-    """Canonical names, given out to things that have equals in the order in which they turn up."""
+    """Canonical names, given out to things that have equals in the order in which they turn up.
 
-    def __init__(self, symmetry: Symmetry) -> None:
+    Parameters
+    ----------
+    names : those that are given already; new ones are added.
+    """
+
+    def __init__(self, symmetry: Symmetry, names: dict[str, str]) -> None:
         self._symmetry = symmetry
-        self._counts: Counter[str] = Counter()
-        self.names: dict[object, str] = {}
+        self._counts: Counter[str] = Counter(
+            label.rpartition(" #")[0] for name, label in names.items() if name in symmetry.volumes or name in symmetry.nodes
+        )
+        self.names = names
 
     def give(self, facts: Iterable[Fact]) -> None:
         """Name everything in these facts, in their order."""
@@ -250,7 +257,7 @@ class Labels:
 
 
 def in_order(
-    facts: Sequence[Fact], symmetry: Symmetry, names: Mapping[object, str], is_uid: Callable[[str], bool]
+    facts: Sequence[Fact], symmetry: Symmetry, names: Mapping[str, str], is_uid: Callable[[str], bool]
 ) -> list[Fact]:
     """The facts that name things that have equals, in an order that does not depend on their names."""
 
