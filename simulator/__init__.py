@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from simulator.errors import ManifestError, ScenarioError, SimulatorError
     from simulator.eventlog import Log, read_log
     from simulator.expectations import verify
+    from simulator.exploration.explore import Exploration, explore
     from simulator.preflight.check import check
     from simulator.preflight.result import Preflight
     from simulator.sampling.odds import Odds, odds
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Diagnosis": "simulator.diagnosis.data",
+    "Exploration": "simulator.exploration.explore",
     "Log": "simulator.eventlog",
     "ManifestError": "simulator.errors",
     "Odds": "simulator.sampling.odds",
@@ -41,6 +43,7 @@ _HOMES = {
     "check": "simulator.preflight.check",
     "compare": "simulator.comparison",
     "explain": "simulator.diagnosis.explain",
+    "explore": "simulator.exploration.explore",
     "load_scenario": "simulator.scenario.load",
     "odds": "simulator.sampling.odds",
     "read_log": "simulator.eventlog",
@@ -50,6 +53,7 @@ _HOMES = {
 
 __all__ = [
     "Diagnosis",
+    "Exploration",
     "Log",
     "ManifestError",
     "Odds",
@@ -62,6 +66,7 @@ __all__ = [
     "check",
     "compare",
     "explain",
+    "explore",
     "load_scenario",
     "odds",
     "read_log",

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         description="Simulate Kubernetes' stateful scheduling: StatefulSets, volume binding and the scheduler in "
         "virtual time, from ordinary manifests; with a verdict, the placements, and the reason why.",
         epilog="Exit codes: 0 answered, or converges; 1 an expectation failed; 2 bad input; 3 stuck; "
-        "4 no verdict; 130 interrupted.",
+        "4 no verdict; 5 may get stuck; 130 interrupted.",
         allow_abbrev=False,
     )
     main.add_argument("--version", action="version", version=f"bindsim {__version__}")
@@ -42,6 +42,8 @@ def parser() -> argparse.ArgumentParser:
     _run(commands.add_parser("run", help=happenings, allow_abbrev=False))
     settings = "several settings side by side, over many seeds"
     _compare(commands.add_parser("compare", help=settings, allow_abbrev=False))
+    every = "every possible run: all ends, exact chances, and the shortest run that gets stuck"
+    _explore(commands.add_parser("explore", help=every, allow_abbrev=False))
     likely = "how likely it is to get stuck: exact where a closed form holds, else from many runs"
     _odds(commands.add_parser("odds", help=likely, allow_abbrev=False))
     proof = "why something is stuck, with the proof, and what mends it"
@@ -85,6 +87,46 @@ def _compare(command: argparse.ArgumentParser) -> None:
     command.add_argument("--jobs", type=_count, metavar="N", help="processes (default: one for each core)")
     command.add_argument("-o", "--output", choices=("text", "json"), default="text")
     command.set_defaults(command="compare")
+
+
+def _explore(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "sources", nargs="+", metavar="SCENARIO|MANIFESTS",
+        help="a scenario file or its folder; or manifests: files, folders, - for standard input",
+    )
+    command.add_argument(
+        "--interleavings", choices=("ties", "syncs", "writes"), default="ties",
+        help="ties: what comes first is done first (default); syncs: whichever component can act acts next; writes: so, "
+        "and each API call is a step",
+    )
+    command.add_argument(
+        "--lag", type=_seed, default=0, metavar="K", help="with writes: caches are up to K changes behind (default 0)"
+    )
+    command.add_argument(
+        "--faults", type=_seed, default=0, metavar="K",
+        help="up to K API calls fail, or succeed with the answer lost (default 0)",
+    )
+    command.add_argument(
+        "--ties", choices=_TIES, help="how ties are weighed (default: the scenario's policy, else uniform)"
+    )
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the scenario")
+    command.add_argument("--nodes", type=_count, metavar="N", help="add N nodes, node1 to nodeN")
+    command.add_argument(
+        "--states", type=_many, default=100_000, metavar="N", help="stop after N states (default 100000)"
+    )
+    command.add_argument(
+        "--time", type=_duration, default=60_000_000, metavar="TIME", help="stop after this time (default 60s)"
+    )
+    command.add_argument(
+        "--graph", metavar="FILE", help="write the graph of states: .graphml, .dot, or a picture: .png, .svg, .pdf"
+    )
+    command.add_argument(
+        "--log", metavar="FILE", help="write the log of the shortest run that gets stuck (else: into the first end)"
+    )
+    command.add_argument("--raw", action="store_true", help="no symmetry and no reduction: every state by itself")
+    command.add_argument("--full", action="store_true", help="every end, each with its shortest run")
+    command.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    command.set_defaults(command="explore")
 
 
 def _odds(command: argparse.ArgumentParser) -> None:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.choices import TIE_POLICIES
 from simulator.errors import ScenarioError
-from simulator.eventlog import Log
+from simulator.eventlog import Log, LogEntry
 from simulator.explanation.verdict import CONVERGED, NO_VERDICT, STUCK
 from simulator.exploration.chances import Bounds, chance_bounds, end_chances
 from simulator.exploration.components import ends as ends_of
 from simulator.exploration.engine import Grain, Moment
 from simulator.exploration.graph import START, StateGraph
-from simulator.exploration.paths import point_of_no_return, shortest_path
+from simulator.exploration.paths import doomed, point_of_no_return, shortest_path
 from simulator.exploration.placements import Outline, outline
 from simulator.exploration.space import Space, Turn
 from simulator.scenario.header import header_of
 from simulator.scenario.load import Scenario
-from simulator.simulation import conclude
+from simulator.simulation import RUN, conclude
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simulator.exploration.picture import TooLarge
+
+NO_RETURN: Final = "no-return"
+"""The verb of a log's entry that says: from here on every run gets stuck."""
 
 ALWAYS, MAY, NEVER = "always converges", "may get stuck", "always gets stuck"
 
@@ -49,7 +57,7 @@ class End(Struct, frozen=True):
     is_livelock : whether things go on for ever; otherwise it is at rest.
     chance : how likely it is, if only chance decides; with an unfinished exploration, at least so likely.
     waiting : what is short of its goal → of what; of one such end.
-    placements, bindings : pod → node, claim → volume; of one such end.
+    placements, bindings, claims : pod → node, claim → volume, pod → its claims; of one such end.
     failures : entries of the timeline that went wrong, in words.
     states : its states in the graph.
     """
@@ -62,6 +70,7 @@ class End(Struct, frozen=True):
     bindings: dict[str, str]
     failures: tuple[str, ...]
     states: tuple[int, ...]
+    claims: dict[str, tuple[str, ...]] = {}
 
 
 class Step(Struct, frozen=True):
@@ -115,13 +124,41 @@ class Exploration(Struct):
         return [Step(str(self.graph.label(edge)), place == fatal) for place, edge in enumerate(edges)]
 
     @property
+    def foremost(self) -> End | None:
+        """The stuck end that is reached in the fewest steps; the first end if none is stuck; None if there is no end."""
+        stuck = [end for end in self.ends if end.verdict == STUCK]
+        if stuck:
+            return min(stuck, key=lambda end: len(shortest_path(self.graph, end.states) or ()))
+        return self.ends[0] if self.ends else None
+
+    def export(self, path: Path) -> TooLarge | None:
+        """Write the graph of states in the format that the suffix names: see `simulator.exploration.export.export`."""
+        from simulator.exploration.export import PICTURES, export
+
+        for number, end in enumerate(self.ends, 1):
+            for state in end.states:
+                self.graph.marks[state] = {"end": number, "waiting": ", ".join(end.waiting)}
+        if path.suffix.lower() in PICTURES:
+            from simulator.exploration.picture import MOST_CAPTIONS, draw
+
+            captions = {end.states[0]: f"end {number}" + (f": {end.chance}" if end.chance is not None else "")
+                        for number, end in enumerate(self.ends, 1)}
+            title = ": ".join(part for part in (self.scenario.name, self.verdict) if part)
+            return draw(self.graph, path, self.good, title=title,
+                        captions=captions if len(captions) <= MOST_CAPTIONS else {})
+        return export(self.graph, path, self.good)
+
+    @property
     def good(self) -> frozenset[int]:
         """States in which everything has reached its goal, for good."""
         return frozenset(state for end in self.ends if end.verdict == CONVERGED for state in end.states)
 
     def trace(self, end: End) -> Log:
-        """The shortest run into an end, with its log: every report works on it. Time is nominal: latencies are nil."""
-        return self.found.trace(end)
+        """The shortest run into an end, with its log: every report works on it. Time is nominal: latencies are nil.
+
+        Where the run passes its point of no return, the log has an entry of the verb `NO_RETURN`.
+        """
+        return self.found.trace(end, doomed(self.graph, self.good))
 
 
 def never() -> bool:
@@ -183,7 +220,7 @@ def explore(
     stuck = None
     bounds = None
     good = frozenset(state for end in ends if end.verdict == CONVERGED for state in end.states)
-    if graph.is_chain and is_complete:
+    if graph.is_chain and is_complete and not faults:
         stuck = sum((end.chance or Fraction(0) for end in ends if end.verdict == STUCK), Fraction(0))
     elif is_complete and not faults and len(graph.states) <= _MOST_FOR_BOUNDS:
         fine = chance_bounds(graph, good)
@@ -207,6 +244,7 @@ class Rest(Struct, frozen=True):
     outline: Outline
     placements: Mapping[str, str]
     bindings: Mapping[str, str]
+    claims: Mapping[str, tuple[str, ...]]
     failures: tuple[str, ...]
 
 
@@ -293,6 +331,8 @@ class Search:
             {str(pod.key): pod.spec.node_name for pod in store.list(Pod) if pod.spec.node_name},
             {str(claim.key): claim.spec.volume_name for claim in store.list(PersistentVolumeClaim)
              if claim.spec.volume_name},
+            {str(pod.key): tuple(f"PersistentVolumeClaim/{pod.namespace}/{name}" for name in pod.claim_names)
+             for pod in store.list(Pod)},
             self._space.failures,
         )
 
@@ -301,7 +341,8 @@ class Search:
         graph = self.graph
         chances: Sequence[Fraction | None]
         found = ends_of(graph)
-        chances = end_chances(graph).ends if graph.is_chain else [None] * len(found)
+        is_chance = graph.is_chain and not self._faults  # nobody knows how likely it is that a call fails
+        chances = end_chances(graph).ends if is_chance else [None] * len(found)
         together: dict[object, End] = {}
         for states, chance in zip(found, chances, strict=True):
             rests = [self._rests[state] for state in states if state in self._rests]
@@ -315,30 +356,51 @@ class Search:
             if known is None:
                 together[look] = End(
                     verdict, is_livelock, chance, dict(best.waiting), dict(best.placements), dict(best.bindings),
-                    best.failures, states,
+                    best.failures, states, dict(best.claims),
                 )
             else:
                 chance = known.chance + chance if known.chance is not None and chance is not None else None
                 together[look] = End(
                     verdict, is_livelock, chance, known.waiting, known.placements, known.bindings, known.failures,
-                    (*known.states, *states),
+                    (*known.states, *states), known.claims,
                 )
         return tuple(sorted(together.values(), key=lambda end: (-(end.chance or 0), end.verdict, end.states)))
 
-    def trace(self, end: End) -> Log:
-        """The shortest run into an end, with its log."""
-        log = Log({**header_of(self._scenario, 0, self._ties), "untimed": True})
+    def trace(self, end: End, lost: Collection[int]) -> Log:
+        """The shortest run into an end, with its log.
+
+        Parameters
+        ----------
+        lost : the states from which every run gets stuck.
+        """
+        header = header_of(self._scenario, 0, self._ties)
+        del header["seed"]  # no seed leads there for sure
+        log = Log({**header, "untimed": True})
         space = self._new_space(log)
         edges = shortest_path(self.graph, end.states) or ()
-        turns: list[Turn] = []
         state = self.graph.target(edges[-1]) if edges else START
+        way: list[int] = []
         while state != START:
-            before, mine = self._came[state]
-            turns[:0] = mine
-            state = before
-        space.repeat(turns)
+            way.append(state)
+            state = self._came[state][0]
+        for edge, state in zip(edges, reversed(way), strict=True):
+            before, turns = self._came[state]
+            if state in lost and before not in lost:
+                known = len(log.entries)
+                space.repeat(turns[:1])  # what follows it comes without an alternative
+                step = _deed(log.entries[known:], str(self.graph.label(edge)))
+                log.append(space.world.now, "bindsim", NO_RETURN, RUN, detail={"step": step})
+                turns = turns[1:]
+            space.repeat(turns)
         conclude(log, space.world.now, end.verdict, "as found by exploring every run", space.goals.unmet, end.failures)
         return log
+
+
+def _deed(entries: Sequence[LogEntry], label: str) -> str:
+    """A step in words: what was chosen in it, if anything; else what it is called."""
+    chosen = [f"{entry.actor} chooses {entry.detail['chosen'].rpartition('/')[2]} for {entry.key.name}"
+              for entry in entries if entry.verb == "choose" and entry.detail and entry.detail["point"] != "fault"]
+    return chosen[-1] if chosen else label.partition(" → ")[0].replace(": ", " ", 1)
 
 
 def _shortfalls(waiting: Mapping[str, str]) -> tuple[str, ...]:

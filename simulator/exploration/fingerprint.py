@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
-from simulator.cluster.steps import Fire, Resume, Start
+from simulator.cluster.steps import Fire, Resume, Start, Step
 from simulator.cluster.store import Shelf
 from simulator.exploration.engine import Flight, Moment, Wake
 from simulator.exploration.facts import UID, Fact, Facts, Time, Token, Version
 from simulator.exploration.identity import ByIdentity
 from simulator.exploration.resumable import Point
 from simulator.exploration.symmetry import Labels, Symmetry, in_order
-from simulator.flows import Poll
 
 _NAMING: Final = (PersistentVolume.KIND, PersistentVolumeClaim.KIND, Pod.KIND)
 """The kinds whose objects settle what equal things are called."""
@@ -66,7 +65,8 @@ class Fingerprints:
         self._known: dict[Fact, int] = {}
         self._uids: ByIdentity[dict[str, tuple[str, str, str]]] = ByIdentity()
         self._has_uid: dict[str, bool] = {}
-        self._points: ByIdentity[Fact] = ByIdentity()
+        self._is_called: dict[str, bool] = {}
+        self._points: ByIdentity[_Part] = ByIdentity()
         self._parts: ByIdentity[_Part] = ByIdentity()
         self._names: ByIdentity[dict[str, str]] = ByIdentity()
         self._settled: ByIdentity[dict[str, str]] = ByIdentity()
@@ -122,59 +122,47 @@ class Fingerprints:
         for calls in moment.world.faults:
             facts.append(("faults", *self._facts.tokens(calls)))
         found.append(self._part(tuple(facts)))
+        found += [self._task(flight) for flight in moment.flights]
         return found
 
     def _part(self, facts: tuple[Fact, ...]) -> _Part:
-        return _Part(facts, lambda text: self._symmetry.is_name(text) or self._is_uid(text))
+        return _Part(facts, self._may_be_called_otherwise)
+
+    def _may_be_called_otherwise(self, text: str) -> bool:
+        known = self._is_called.get(text)
+        if known is None:
+            known = self._is_called[text] = self._symmetry.is_name(text) or self._is_uid(text)
+        return known
 
     def _agenda(self, moment: Moment) -> Iterator[Fact]:
-        flights = {flight.task.flow: flight for flight in moment.flights}
-        order: list[Token] = ["ready"]
-        for step in moment.ready:
-            if isinstance(step, Start):
-                if self._is_natural:
-                    order += [step.runtime.component.name, step.queue]
-            elif isinstance(step, Resume):
-                fact = self._task(flights[step.task.flow])
-                if self._is_natural:
-                    order += [*fact]
-                else:
-                    yield ("task", *fact)
-        if len(order) > 1:
-            yield tuple(order)
-        for poll in moment.polls:
-            yield ("poll", *self._task(flights[poll.task.flow]))
+        """What can come; what the tasks are that can go on is told apart from that."""
+        if self._is_natural and moment.ready:
+            yield ("ready", *(token for step in moment.ready for token in _steps(step)))
         for due, _, timer in moment.timers:
-            match timer:
-                case Fire():
-                    yield ("timer", Time(due), timer.runtime.component.name, timer.queue, *timer.key)
-                case Resume():
-                    if not isinstance(timer.task.intent, Poll) or flights[timer.task.flow].intent is None:
-                        yield ("sleeper", Time(due), *self._task(flights[timer.task.flow]))
-                    else:
-                        yield ("patience", Time(due), *timer.task.key)
-                case Wake():
-                    yield ("wake", Time(due))
+            yield ("timer", Time(due), *_steps(timer))
         for watch, late in moment.late:
             yield ("late", *watch, *(token for step in late for token in self._facts.tokens(step.change.key)))
 
-    def _task(self, flight: Flight) -> Fact:
-        """A task under way: where it came from, what it saw, and all that it asked for and was told."""
-        task = flight.task
-        is_dead = task.incarnation != task.runtime.incarnation
-        history = self._history(flight.at) if flight.at is not None else ()
-        return (task.runtime.component.name, task.queue, *task.key, is_dead, *history)
+    def _task(self, flight: Flight) -> _Part:
+        """A task under way: where it came from, what it saw, and all that it was told; what it does follows from that."""
+        point = flight.at
+        part = self._points.get(point)
+        if part is None:
+            task = flight.task
+            origin = (task.runtime.component.name, task.queue, *task.key)
+            part = self._points.put(point, self._part(((*origin, *self._history(point)),)))
+        return part
 
-    def _history(self, point: Point) -> Fact:
-        known = self._points.get(point)
-        if known is not None:
-            return known
-        argument = point.origin.view.argument
-        before = self._history(point.before) if point.before is not None else tuple(self._facts.tokens(argument))
-        seen = {obj.key: obj for obj in point.seen if not self._facts.is_old(obj)}
-        told = (*seen.values(), *((point.answer,) if point.answer is not None else ()))
-        tokens = (token for part in (*told, "→", point.intent) for token in self._facts.tokens(part))
-        return self._points.put(point, (*before, *tokens))
+    def _history(self, point: Point | None) -> Iterator[Token]:
+        if point is None:
+            return
+        for each in point.path():
+            if each.before is None:
+                yield from self._facts.tokens(each.origin.view.argument)
+            for obj in {obj.key: obj for obj in each.seen if not self._facts.is_old(obj)}.values():
+                yield from self._facts.tokens(obj)
+            if each.answer is not None:
+                yield from self._facts.tokens(each.answer)
 
     # --- what it is called ------------------------------------------------------------------------------------------
 
@@ -311,3 +299,17 @@ class Fingerprints:
             return token
 
         return look_up
+
+
+def _steps(step: Step | Wake) -> Iterator[Token]:
+    match step:
+        case Start() | Fire():
+            yield from (type(step).__name__, step.runtime.component.name, step.queue)
+            if isinstance(step, Fire):
+                yield from step.key
+        case Resume():
+            task = step.task
+            is_dead = task.incarnation != task.runtime.incarnation
+            yield from (task.runtime.component.name, task.queue, *task.key, is_dead)
+        case _:
+            yield type(step).__name__

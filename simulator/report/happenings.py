@@ -25,6 +25,7 @@ ACTION: Final = "action"
 NOT_SCHEDULED: Final = "not scheduled"
 PASSING: Final[Micros] = SECOND
 """A failed scheduling attempt is not worth telling if the next one comes so soon: a claim was bound in between, say."""
+NO_RETURN: Final = "no-return"
 _POINTS: Final = frozenset({"volume", "node"})
 """Choices that decide where things go."""
 
@@ -79,6 +80,7 @@ class _Teller:
         self._chosen: Luck = {}
         self._said: dict[tuple[Any, ...], None] = {}
         self._actions: list[tuple[LogEntry, str]] = []
+        self._fate = ""
 
     def tell(self, entry: LogEntry, old: Object | None, new: Object | None) -> Iterator[Happening]:
         """What is telling about an entry."""
@@ -100,6 +102,8 @@ class _Teller:
             self._actions.append((entry, self._target(entry)))
         elif entry.verb == "choose" and entry.detail and entry.detail["point"] in _POINTS:
             self._chosen[entry.key] = len(entry.detail["among"])
+        elif entry.verb == "choose" and entry.detail and entry.detail["point"] == "fault":
+            self._fate = "" if entry.detail["chosen"].endswith("none") else entry.detail["chosen"]
         elif note is not None:
             happening = note(self, entry, entry.detail or {})
             if happening is not None:
@@ -242,6 +246,21 @@ class _Teller:
             text = f"{short(entry.key)} waits for the provisioner {_quoted(detail['message'])}"
         return Happening(entry.time, entry.key, reason, text)
 
+    def _refused(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
+        """A call that the chooser let fail, or whose answer it let get lost."""
+        fate, self._fate = self._fate, ""
+        if detail.get("reason") != "Fault" or not fate or entry.actor == CLIENT:
+            return None
+        obj = self.state.find(entry.key)
+        call = f"{entry.actor}'s call to {_CALLS.get(detail['verb'], detail['verb'])} " \
+            f"{named(obj) if obj is not None else short(entry.key)}"
+        text = f"{call} is carried out, but the answer is lost" if fate.endswith("lost") else f"{call} fails"
+        return Happening(entry.time, entry.key, "call failed", text)
+
+    def _no_return(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
+        return Happening(entry.time, entry.key, NO_RETURN,
+                         f"point of no return: {detail['step']}; from here on every run gets stuck")
+
     def _kubelet(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
         name = entry.key.name
         if entry.verb == "node-started":
@@ -284,11 +303,14 @@ _TELLING: Final = frozenset(
 """Events of type Normal that are worth telling."""
 _SAID_BY_OBJECTS: Final = frozenset({"FailedScheduling", "VolumeFailedDelete", "NodeNotReady"})
 """Warnings that repeat what a change of the object, or the attempt itself, has told already."""
+_CALLS: Final = {"update-status": "update the status of"}
+"""Verbs of calls that are not words."""
 _TOLD_OTHERWISE: Final = frozenset({"sleep", "write", "read", "fail", "recover", "restart"})
 """Actions of a scenario that show in the log by what they do."""
 
 
 _NOTES: Final[dict[str, Callable[[_Teller, LogEntry, Mapping[str, Any]], Happening | None]]] = {
     "schedule-failed": _Teller._failed_attempt, "event": _Teller._event, "node-stopped": _Teller._kubelet,
-    "node-started": _Teller._kubelet, "write": _Teller._data, "read": _Teller._data,
+    "node-started": _Teller._kubelet, "write": _Teller._data, "read": _Teller._data, "refused": _Teller._refused,
+    NO_RETURN: _Teller._no_return,
 }
