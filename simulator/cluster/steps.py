@@ -32,9 +32,13 @@ class Runtime:
 
     Flows hold on to the memory and its parts, so going back in time fills the same memory again. Cache and queues are
     copied before they change, once they have been saved; `own_…` hands out what may be changed.
+
+    Attributes
+    ----------
+    saved : as it was saved, if nothing has changed since.
     """
 
-    __slots__ = ("_frozen", "_is_cache_shared", "_saved", "_shared", "cache", "component", "incarnation", "memory", "queues",
+    __slots__ = ("_frozen", "_is_cache_shared", "_shared", "cache", "component", "incarnation", "memory", "queues", "saved",
                  "view")
 
     def __init__(self, component: Component, world: World) -> None:
@@ -44,38 +48,38 @@ class Runtime:
         self.cache = Cache()
         self.queues = {name: WorkQueue(workers) for name, workers in component.queues.items()}
         self.view = CacheView(world.store, self.cache, world, self)
-        self._saved: SavedRuntime | None = None
+        self.saved: SavedRuntime | None = None
         self._shared: frozenset[str] = frozenset()
         self._is_cache_shared = False
         self._frozen: Any = None
 
     def save(self) -> SavedRuntime:
         """The component as it is now; the same object as long as nothing changes."""
-        if self._saved is None:
+        if self.saved is None:
             if self._frozen is None and self.memory is not None:
                 self._frozen = self.memory.copy()
-            self._saved = SavedRuntime(self._frozen, self.cache.stale, dict(self.queues), self.incarnation)
+            self.saved = SavedRuntime(self._frozen, self.cache.stale, dict(self.queues), self.incarnation)
             self._shared, self._is_cache_shared = frozenset(self.queues), True
-        return self._saved
+        return self.saved
 
     def restore(self, saved: SavedRuntime) -> None:
         """Be again as it was."""
-        if self._saved is saved:
+        if self.saved is saved:
             return
         if self._frozen is not saved.memory:
             self._frozen = saved.memory
             _assign(self.memory, saved.memory.copy())
         self.cache.stale, self.incarnation, self.queues = saved.stale, saved.incarnation, dict(saved.queues)
-        self._saved, self._shared, self._is_cache_shared = saved, frozenset(saved.queues), True
+        self.saved, self._shared, self._is_cache_shared = saved, frozenset(saved.queues), True
 
     def own_memory(self) -> Any:
         """The memory, to be changed."""
-        self._saved = self._frozen = None
+        self.saved = self._frozen = None
         return self.memory
 
     def own_cache(self) -> Cache:
         """The cache, to be changed."""
-        self._saved = None
+        self.saved = None
         if self._is_cache_shared:
             self._is_cache_shared = False
             self.cache.stale = Cache.copy(self.cache.stale)
@@ -83,7 +87,7 @@ class Runtime:
 
     def own_queue(self, name: str) -> WorkQueue:
         """A queue, to be changed."""
-        self._saved = None
+        self.saved = None
         queue = self.queues[name]
         if name in self._shared:
             self._shared -= {name}
@@ -95,7 +99,7 @@ class Runtime:
         component = self.component
         self.memory = component.restarted(self.memory) if isinstance(component, Survivor) else component.new_memory()
         self._frozen = None
-        self._saved, self._shared, self._is_cache_shared = None, frozenset(), False
+        self.saved, self._shared, self._is_cache_shared = None, frozenset(), False
         self.incarnation += 1
         self.cache.stale = {}  # a new list shows what is stored now; what is still on its way is not delivered again
         self.queues = {name: WorkQueue(workers) for name, workers in component.queues.items()}

@@ -101,6 +101,7 @@ class World:
         self.faults = Faults()
         self.new_flow: Callable[[Runtime, str, Key, CacheView], Flow] = new_flow
         self.runtimes = {component.name: Runtime(component, self) for component in components}
+        self._runtimes = tuple(self.runtimes.values())
         self._interested: dict[str, tuple[Runtime, ...]] = {}
         self._events: dict[tuple[str, Key, str, str, str, str], int] = {}
         self._cause: tuple[str, str, str] = ("", "load", "")
@@ -146,15 +147,16 @@ class World:
         """All that can change, as it is now, steps under way left aside. O(components and kinds)."""
         return SavedWorld(
             self.now, self.last_change, self.in_flight, self.store.save(),
-            tuple(runtime.save() for runtime in self.runtimes.values()), tuple(self.faults.calls),
+            tuple([runtime.saved or runtime.save() for runtime in self._runtimes]), tuple(self.faults.calls),
         )
 
     def restore(self, saved: SavedWorld) -> None:
         """Be again as it was; nobody is told, and nothing is logged. O(components and kinds)."""
         self.now, self.last_change, self.in_flight = saved.now, saved.last_change, saved.in_flight
         self.store.restore(saved.store)
-        for runtime, mine in zip(self.runtimes.values(), saved.runtimes, strict=True):
-            runtime.restore(mine)
+        for runtime, mine in zip(self._runtimes, saved.runtimes, strict=True):
+            if runtime.saved is not mine:
+                runtime.restore(mine)
         self.faults.calls = list(saved.faults)
 
     def take(self, step: Step) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.choices import TIE_POLICIES
@@ -56,6 +57,7 @@ class End(Struct, frozen=True):
     verdict : converged or stuck.
     is_livelock : whether things go on for ever; otherwise it is at rest.
     chance : how likely it is, if only chance decides; with an unfinished exploration, at least so likely.
+    bounds : otherwise how likely it is at least and at most, over all orders of steps, where that was worked out.
     waiting : what is short of its goal → of what; of one such end.
     placements, bindings, claims : pod → node, claim → volume, pod → its claims; of one such end.
     failures : entries of the timeline that went wrong, in words.
@@ -71,6 +73,7 @@ class End(Struct, frozen=True):
     failures: tuple[str, ...]
     states: tuple[int, ...]
     claims: dict[str, tuple[str, ...]] = {}
+    bounds: Bounds | None = None
 
 
 class Step(Struct, frozen=True):
@@ -141,8 +144,8 @@ class Exploration(Struct):
         if path.suffix.lower() in PICTURES:
             from simulator.exploration.picture import MOST_CAPTIONS, draw
 
-            captions = {end.states[0]: f"end {number}" + (f": {end.chance}" if end.chance is not None else "")
-                        for number, end in enumerate(self.ends, 1)}
+            captions = {state: f"end {number}" + (f": {end.chance}" if end.chance is not None else "")
+                        for number, end in enumerate(self.ends, 1) for state in end.states}
             title = ": ".join(part for part in (self.scenario.name, self.verdict) if part)
             return draw(self.graph, path, self.good, title=title,
                         captions=captions if len(captions) <= MOST_CAPTIONS else {})
@@ -225,6 +228,8 @@ def explore(
     elif is_complete and not faults and len(graph.states) <= _MOST_FOR_BOUNDS:
         fine = chance_bounds(graph, good)
         bounds = Bounds(1 - fine.greatest, 1 - fine.least, fine.is_exact)
+        if len(graph.states) * len(ends) <= _MOST_FOR_EACH:
+            ends = tuple(replace(end, bounds=chance_bounds(graph, end.states)) for end in ends)
     return Exploration(
         scenario, verdict, ties, interleavings, lag, faults, is_complete, why, stuck, bounds, ends, graph,
         len(graph.states), len(graph.edges), len(search.outlines), search,
@@ -233,6 +238,8 @@ def explore(
 
 _MOST_FOR_BOUNDS: Final = 5_000
 """Beyond so many states the least and greatest chances are not computed."""
+_MOST_FOR_EACH: Final = 20_000
+"""Up to so many states times ends they are computed for each end."""
 _OFTEN: Final = 64
 """Progress is told after so many states."""
 
@@ -388,19 +395,21 @@ class Search:
             if state in lost and before not in lost:
                 known = len(log.entries)
                 space.repeat(turns[:1])  # what follows it comes without an alternative
-                step = _deed(log.entries[known:], str(self.graph.label(edge)))
-                log.append(space.world.now, "bindsim", NO_RETURN, RUN, detail={"step": step})
+                deed = _deed(log.entries[known:], str(self.graph.label(edge)))
+                log.append(space.world.now, "bindsim", NO_RETURN, RUN, detail=deed)
                 turns = turns[1:]
             space.repeat(turns)
         conclude(log, space.world.now, end.verdict, "as found by exploring every run", space.goals.unmet, end.failures)
         return log
 
 
-def _deed(entries: Sequence[LogEntry], label: str) -> str:
-    """A step in words: what was chosen in it, if anything; else what it is called."""
-    chosen = [f"{entry.actor} chooses {entry.detail['chosen'].rpartition('/')[2]} for {entry.key.name}"
-              for entry in entries if entry.verb == "choose" and entry.detail and entry.detail["point"] != "fault"]
-    return chosen[-1] if chosen else label.partition(" → ")[0].replace(": ", " ", 1)
+def _deed(entries: Sequence[LogEntry], label: str) -> dict[str, Any]:
+    """A step in words: what was chosen in it, and for what, if anything; else what it is called."""
+    for entry in reversed(entries):
+        if entry.verb == "choose" and entry.detail and entry.detail["point"] != "fault":
+            chosen = entry.detail["chosen"].rpartition("/")[2]
+            return {"step": f"{entry.actor} chooses {chosen} for {entry.key.name}", "about": list(entry.key)}
+    return {"step": label.partition(" → ")[0].replace(": ", " ", 1)}
 
 
 def _shortfalls(waiting: Mapping[str, str]) -> tuple[str, ...]:

@@ -28,7 +28,26 @@ def outline(store: Store, symmetry: Symmetry, where: Mapping[str, str]) -> Outli
     -------
     Something that can be compared; cost O(claims and pods).
     """
-    pods = {pod.key: pod for pod in store.list(Pod)}
+    rows = _rows(store, symmetry, where)
+    return tuple(sorted(_looks(rows, symmetry).values())) if symmetry.members else _numbered(rows, symmetry)
+
+
+def looks(store: Store, symmetry: Symmetry, where: Mapping[str, str]) -> dict[str, str]:
+    """What each pod of a set whose pods are all alike looks like, by name: those that look the same can be exchanged.
+
+    Only for pods with at most one claim each, where what is around a pod is a tree; nothing for others.
+    """
+    rows = _rows(store, symmetry, where)
+    if any(sum(what != _PLACED for what, _ in held) > 1 for held in rows.values()):
+        return {}
+    return _looks(rows, symmetry)
+
+
+_PLACED = "placed"
+
+
+def _rows(store: Store, symmetry: Symmetry, where: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
+    """For each pod its claims with the places of their volumes, and its own place."""
     rows: dict[str, list[tuple[str, str]]] = {}
     for claim in store.list(PersistentVolumeClaim):
         place = claim.spec.volume_name and (where.get(claim.spec.volume_name) or claim.spec.volume_name)
@@ -36,14 +55,12 @@ def outline(store: Store, symmetry: Symmetry, where: Mapping[str, str]) -> Outli
             owner = symmetry.members.get(claim.name)
             name = f"{owner[0]}-{owner[1]}" if owner is not None else f"{claim.namespace}/{claim.name}"
             rows.setdefault(name, []).append((claim.name.rpartition("-")[0] if owner is not None else "", place))
-    for pod in pods.values():
+    for pod in store.list(Pod):
         if pod.spec.node_name:
             owner = symmetry.members.get(pod.name)
             name = f"{owner[0]}-{owner[1]}" if owner is not None else f"pod {pod.namespace}/{pod.name}"
-            rows.setdefault(name, []).append(("placed", pod.spec.node_name))
-    if not symmetry.members:
-        return _numbered(rows, symmetry)
-    return _grouped(rows, symmetry)
+            rows.setdefault(name, []).append((_PLACED, pod.spec.node_name))
+    return rows
 
 
 def _numbered(rows: Mapping[str, list[tuple[str, str]]], symmetry: Symmetry) -> Outline:
@@ -61,8 +78,8 @@ def _numbered(rows: Mapping[str, list[tuple[str, str]]], symmetry: Symmetry) -> 
     return tuple(found)
 
 
-def _grouped(rows: Mapping[str, list[tuple[str, str]]], symmetry: Symmetry) -> Outline:
-    """Nodes by what is on them, pods by where they are: what each looks like from the other, two steps far."""
+def _looks(rows: Mapping[str, list[tuple[str, str]]], symmetry: Symmetry) -> dict[str, str]:
+    """Nodes by what is on them, pods by where they are: what each looks like from the other, a few steps far."""
     sorts = {f"{sts}-{ordinal}": sts for sts, ordinal in symmetry.members.values()}
     looks: dict[str, str] = {name: sorts.get(name, name) for name in rows}
     for _ in range(3):
@@ -78,7 +95,7 @@ def _grouped(rows: Mapping[str, list[tuple[str, str]]], symmetry: Symmetry) -> O
             name: (sorts.get(name, name), *sorted(f"{what} on {nodes[node]}" for what, node in held))
             for name, held in rows.items()
         })
-    return tuple(sorted(looks.values()))
+    return looks
 
 
 def _short(looks: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

@@ -26,6 +26,8 @@ from simulator.eventlog import Log, NoLog
 from simulator.explanation.verdict import shortfall
 from simulator.exploration.engine import Calm, Grain, Look, Moment, Move, Untimed, Wake
 from simulator.exploration.fingerprint import Fingerprints
+from simulator.exploration.identity import ByIdentity
+from simulator.exploration.placements import looks
 from simulator.exploration.symmetry import NONE, Symmetry, find_symmetry
 from simulator.flows import Bind, Create, Delete, Evict, Get, ListLive, Patch, Poll, Sleep, Update, UpdateStatus
 from simulator.latency import Latency
@@ -208,6 +210,7 @@ class Space:
         self.grain = grain
         self._calm = Calm()
         self._here: Moment | None = None
+        self._prints: ByIdentity[tuple[bytes, frozenset[str]]] = ByIdentity(most=256)
         self._followed: dict[bytes, tuple[tuple[Turn, ...], Moment, frozenset[str]]] = {}
         drivers: list[Untimed] = []
 
@@ -228,6 +231,7 @@ class Space:
         shelves = self.world.store.save().shelves
         keeps_slots = ties == "go-map"
         self.symmetry = find_symmetry(scenario, shelves, is_symmetric and ties == "uniform")
+        self._where = {name: place.node for name, place in self.symmetry.volumes.items()}
         self._chooser = Branching(ties, self.symmetry, TIES)
         self.world.chooser = self._chooser
         self._fingerprints = Fingerprints(
@@ -240,7 +244,8 @@ class Space:
 
     def fingerprint(self, moment: Moment) -> tuple[bytes, frozenset[str]]:
         """What tells a state from all others, and the names that it knows more of than was there at the start."""
-        return self._fingerprints.of(moment)
+        known = self._prints.get(moment)
+        return known if known is not None else self._prints.put(moment, self._fingerprints.of(moment))
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -321,11 +326,14 @@ class Space:
         if len(moves) == 1:
             return list(self._ways(moment, touched, moves[0], 0)), True
         tried: dict[int, list[Transition]] = {}
+        again = self._equals(moves)
         if self._is_reduced:
             for group, move in enumerate(moves):
                 if self._is_quiet(move):
                     return list(self._ways(moment, touched, move, group)), True
             for group, move in enumerate(moves):
+                if group in again:
+                    continue
                 if isinstance(move, Start) and (is_idle := _IDLE.get(move.runtime.component.name)) is not None:
                     found = list(self._ways(moment, touched, move, group))
                     if len(found) == 1 and is_idle(moment, found[0].after, move):
@@ -335,8 +343,24 @@ class Space:
             return [], False
         found = []
         for group, move in enumerate(moves):
+            if group in again:
+                continue
             found += tried.get(group) or self._ways(moment, touched, move, group)
         return found, False
+
+    def _equals(self, moves: Sequence[Move]) -> frozenset[int]:
+        """Of the pods that may be tried next, those that look like one before them."""
+        if not self.symmetry.members:
+            return frozenset()
+        tried = [(place, move.key) for place, move in enumerate(moves)
+                 if isinstance(move, Start) and move.key is not None and move.queue == CYCLE
+                 and move.key.name in self.symmetry.members]
+        if len(tried) < 2:
+            return frozenset()
+        seen = looks(self.world.store, self.symmetry, self._where)
+        first: dict[str, int] = {}
+        return frozenset(place for place, key in tried
+                         if (look := seen.get(key.name)) is not None and first.setdefault(look, place) != place)
 
     def _is_quiet(self, move: Move) -> bool:
         if isinstance(move, Start):
