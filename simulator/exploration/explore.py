@@ -22,6 +22,8 @@ from simulator.exploration.graph import START, StateGraph
 from simulator.exploration.paths import doomed, point_of_no_return, shortest_path
 from simulator.exploration.placements import Outline, outline
 from simulator.exploration.space import Space, Turn
+from simulator.exploration.symmetry import find_symmetry
+from simulator.exploration.upkeep import rare_collections
 from simulator.scenario.header import header_of
 from simulator.scenario.load import Scenario
 from simulator.simulation import RUN, conclude
@@ -128,7 +130,7 @@ class Exploration(Struct):
 
     @property
     def foremost(self) -> End | None:
-        """The stuck end that is reached in the fewest steps; the first end if none is stuck; None if there is no end."""
+        """The stuck end that takes the fewest steps; the first end if none is stuck; None if there is no end."""
         stuck = [end for end in self.ends if end.verdict == STUCK]
         if stuck:
             return min(stuck, key=lambda end: len(shortest_path(self.graph, end.states) or ()))
@@ -211,7 +213,8 @@ def explore(
         raise ScenarioError("--lag: caches can lag only where each write is a step. Add --interleavings writes.")
     grain = Grain(is_natural=interleavings == "ties", is_whole=interleavings != "writes", lag=lag)
     search = Search(scenario, ties, grain, faults, is_symmetric, is_reduced)
-    why = search.run(most_states, must_stop, progress)
+    with rare_collections():
+        why = search.run(most_states, must_stop, progress)
     ends = search.ends()
     graph = search.graph
     verdicts = {end.verdict for end in ends}
@@ -267,8 +270,10 @@ class Search:
         self.outlines: dict[Outline, None] = {}
         self._space = self._new_space()
         self._store = self._space.world.store
-        symmetry = self._space.symmetry
-        self._where = {name: place.node for name, place in symmetry.volumes.items()}
+        self._symmetry = self._space.symmetry  # ends are looked at by it, also where tie policies tell equal things apart
+        if is_symmetric and ties != "uniform":
+            self._symmetry = find_symmetry(scenario, self._store.save().shelves, True)
+        self._where = {name: place.node for name, place in self._symmetry.volumes.items()}
         self._rests: dict[int, Rest] = {}
         self._came: list[tuple[int, tuple[Turn, ...]]] = []
 
@@ -325,7 +330,7 @@ class Search:
 
     def _pass(self) -> None:
         """A moment is passed on the way from one state to another."""
-        self.outlines.setdefault(outline(self._store, self._space.symmetry, self._where))
+        self.outlines.setdefault(outline(self._store, self._symmetry, self._where))
 
     def _note(self, state: int, moment: Moment) -> None:
         """Keep what is the case in a state at rest: it may turn out to be an end."""
@@ -334,7 +339,7 @@ class Search:
         store = self._store
         self._rests[state] = Rest(
             {str(key): why for key, why in self._space.goals.unmet.items()},
-            outline(store, self._space.symmetry, self._where),
+            outline(store, self._symmetry, self._where),
             {str(pod.key): pod.spec.node_name for pod in store.list(Pod) if pod.spec.node_name},
             {str(claim.key): claim.spec.volume_name for claim in store.list(PersistentVolumeClaim)
              if claim.spec.volume_name},

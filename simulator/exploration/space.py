@@ -196,10 +196,17 @@ class Space:
 
     Notes
     -----
-    Two sorts of steps are taken at once. Those of the components in `QUIET`: nobody who binds or schedules reads what they
-    write, so that it comes to the same when they act later; a set does read whether its pods are ready, but that a pod is
-    not ready yet only makes it wait. And a sync of a set that changes nothing but its own status. Where API calls are
-    single steps the protection controller is not among them, as its writes make those of others conflict.
+    Some steps are taken at once, since it comes to the same when they are taken later, or one of several is enough:
+
+    - those of the components in `QUIET`: nobody who binds or schedules reads what they write. A set does read whether its
+      pods are ready, but that a pod is not ready yet only makes it wait. Where API calls are single steps the protection
+      controller is not among them, as its writes make those of others conflict;
+    - the binding of a pod that the scheduler counts on its node already, and conditions that nobody decides by;
+    - what a set creates, as everybody may be late to look at it; and a sync that changes nothing but the set's status;
+    - a sync of the volume controller that does nothing, and would not before something changes that queues it again;
+    - an attempt to schedule a pod in vain: it waits for something that queues it again. Of pods that came at the same
+      moment any may be tried first (SC/ND-7), of those that look the same, one;
+    - what a component with nothing to do is shown: nothing goes by what it sees before it has.
     """
 
     def __init__(
@@ -331,6 +338,8 @@ class Space:
             for group, move in enumerate(moves):
                 if self._is_quiet(move):
                     return list(self._ways(moment, touched, move, group)), True
+            if self.grain.lag and (shown := self._unheeded(moves)):
+                return [way for group in shown for way in self._ways(moment, touched, moves[group], group)], True
             for group, move in enumerate(moves):
                 if group in again:
                     continue
@@ -347,6 +356,15 @@ class Space:
                 continue
             found += tried.get(group) or self._ways(moment, touched, move, group)
         return found, False
+
+    def _unheeded(self, moves: Sequence[Move]) -> list[int]:
+        """The changes on their way to one component that has nothing to do, so that nothing goes by what it sees."""
+        busy = {move.runtime.component.name for move in moves if isinstance(move, Start)}
+        busy |= {move.task.runtime.component.name for move in moves
+                 if isinstance(move, Resume) and isinstance(move.task.intent, (Poll, Sleep))}
+        first = next((move.targets[0] for move in moves
+                      if isinstance(move, Deliver) and move.targets[0].component.name not in busy), None)
+        return [place for place, move in enumerate(moves) if isinstance(move, Deliver) and move.targets[0] is first]
 
     def _equals(self, moves: Sequence[Move]) -> frozenset[int]:
         """Of the pods that may be tried next, those that look like one before them."""
@@ -365,6 +383,8 @@ class Space:
     def _is_quiet(self, move: Move) -> bool:
         if isinstance(move, Start):
             return move.runtime.component.name in self._quiet
+        if isinstance(move, Deliver):
+            return move.targets[0].component.name in QUIET
         if isinstance(move, Resume):
             task, intent = move.task, move.task.intent
             name = task.runtime.component.name
