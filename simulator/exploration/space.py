@@ -18,6 +18,7 @@ from simulator.api.meta import Key
 from simulator.choices import TIE_POLICIES
 from simulator.cluster.component import Component
 from simulator.cluster.faults import NONE as NO_FAULT
+from simulator.cluster.faults import POINT as FAULT
 from simulator.cluster.faults import Calls
 from simulator.cluster.steps import Deliver, Fire, Resume, Start, Tick
 from simulator.cluster.store import Store
@@ -36,7 +37,7 @@ from simulator.scheduler.failure import CYCLE
 from simulator.simulation import Cluster
 from simulator.units import Micros
 
-TIES: Final = frozenset({"volume", "node", "preemption", "volume-bucket", "provision-owner", "fault"})
+TIES: Final = frozenset({"volume", "node", "preemption", "volume-bucket", "provision-owner", FAULT})
 """Points at which Kubernetes leaves open who wins; at all others the natural order is taken."""
 
 QUIET: Final = frozenset({
@@ -84,14 +85,15 @@ class Transition(NamedTuple):
 
     Attributes
     ----------
-    group : tells the step from the others that may come next.
+    group : tells the step from the others that may come next; a call that fails is a step of its own, not a matter of
+        chance.
     chance : of breaking the ties this way.
     turns : how to take it again.
     touched : the names that it has to do with.
     """
 
     label: Label
-    group: int
+    group: str
     chance: Fraction
     turns: tuple[Turn, ...]
     after: Moment
@@ -172,7 +174,8 @@ class Branching:
         total = sum(shares) if shares is not None else size
         weight = sum(shares[place] for place in taken) if shares is not None else len(taken)
         chosen = options[taken[0]]
-        self.asked.append((point, about, chosen, len(groups), position, Fraction(weight, total)))
+        chance = Fraction(weight, total) if point != FAULT else Fraction(1)
+        self.asked.append((point, about, chosen, len(groups), position, chance))
         volume = self._symmetry.volumes.get(chosen.name)
         self.touched |= {chosen.name, volume.node} if volume is not None else {chosen.name}
         return chosen
@@ -245,7 +248,7 @@ class Space:
             shelves, tuple(self.world.runtimes), self.symmetry, grain.is_natural, keeps_slots,
         )
         self._quiet = QUIET if grain.is_whole else QUIET - {"protection"}
-        self._is_reduced = is_reduced and not grain.is_natural and not faults
+        self._is_reduced = is_reduced and not grain.is_natural
         self._driver.begin()
         self.start = self._save()
 
@@ -411,9 +414,10 @@ class Space:
             for *_, share in chooser.asked:
                 chance *= share
             chosen = tuple((point, about, option) for point, about, option, *_ in chooser.asked)
+            fates = "".join(option.name[0] for point, _, option in chosen if point == FAULT)
             turn = Turn(sort, group, tuple(option for _, _, option in chosen))
             yield Transition(
-                Label(label.actor, label.what, label.about, chosen), group, chance, (turn,), self._save(),
+                Label(label.actor, label.what, label.about, chosen), f"{group}{fates}", chance, (turn,), self._save(),
                 chooser.touched,
             )
             script = chooser.next_script()
@@ -472,7 +476,7 @@ class Space:
         if (after.next, after.running) == (before.next, before.running) and not self._driver.moves():
             return []
         words = "; ".join(entry.words for entry in after.running) or "goes on"
-        return [Transition(Label("timeline", words), 0, Fraction(1), (Turn(LOOK, int(self._calm.is_over)),), self._save(),
+        return [Transition(Label("timeline", words), "0", Fraction(1), (Turn(LOOK, int(self._calm.is_over)),), self._save(),
                            touched)]
 
     def _does_anything(self, moment: Moment, touched: frozenset[str], tick: Tick) -> bool:
