@@ -1,4 +1,4 @@
-"""Holds a scenario against what it expects: of one run, and of the odds over all."""
+"""Holds a scenario against what it expects: of one run, of every run, and of the odds over all."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from simulator.api.meta import Key
 from simulator.cluster.component import Change
 from simulator.errors import ScenarioError
 from simulator.eventlog import Log
+from simulator.exploration.explore import explore
 from simulator.sampling.odds import odds
 from simulator.sampling.recognition import ClosedForm, recognise
 from simulator.scenario.conditions import Condition, parse_condition
-from simulator.scenario.file import ExpectedOdds, ExpectedRun
+from simulator.scenario.file import ExpectedEveryRun, ExpectedOdds, ExpectedRun
 from simulator.scenario.load import Scenario
 from simulator.simulation import Cluster, Run, run
 from simulator.units import Micros
@@ -46,8 +47,10 @@ class Milestones:
                 self.reached.append((condition.text, self._cluster.world.now))
 
 
+EXPLORED: Final = 2000
+"""States up to which expected odds are worked out from every run, where no closed form holds."""
 SAMPLED: Final = 500
-"""Runs that expected odds are held against where no closed form holds."""
+"""Runs that expected odds are held against where there are more."""
 CONFIDENCE: Final = 0.999
 """Of the interval that must hold them. The seeds are fixed, so that a check gives the same answer every time."""
 
@@ -70,6 +73,8 @@ def verify(scenario: Scenario, jobs: int | None = None) -> list[Check]:
     """
     expect = scenario.spec.expect
     checks = _verify_run(scenario, expect.run if expect is not None and expect.run is not None else ExpectedRun())
+    if expect is not None and expect.every_run is not None:
+        checks.extend(_verify_every_run(scenario, expect.every_run))
     if expect is not None and expect.odds is not None and expect.odds.stuck is not None:
         checks.append(_verify_odds(scenario, expect.odds, expect.odds.stuck, jobs))
     return checks
@@ -164,17 +169,38 @@ def _waiting(scenario: Scenario, expected: Sequence[str], result: Run) -> Check:
     return Check(f"waiting {', '.join(expected) or 'nothing'}", problem)
 
 
+# --- every run ------------------------------------------------------------------------------------------------------
+
+
+def _verify_every_run(scenario: Scenario, expected: ExpectedEveryRun) -> Iterator[Check]:
+    """By exploring all of them, under the scenario's own tie policy."""
+    if expected.verdict is None and expected.states is None:
+        return
+    found = explore(scenario)
+    beyond = "" if found.is_complete else f", as {found.why_incomplete}"
+    if expected.verdict is not None:
+        problem = None if found.verdict == expected.verdict else f"{found.verdict}{beyond}"
+        yield Check(f"every run: {expected.verdict}", problem)
+    if expected.states is not None:
+        holds = found.is_complete and found.states == expected.states
+        yield Check(f"every run: {expected.states} states", None if holds else f"there are {found.states}{beyond}")
+
+
 # --- the odds -------------------------------------------------------------------------------------------------------
 
 
 def _verify_odds(scenario: Scenario, expected: ExpectedOdds, written: str | float, jobs: int | None) -> Check:
-    """Exactly, where a closed form holds; else a sample must bear them out."""
+    """Exactly, where a closed form holds or all runs can be explored; else a sample must bear them out."""
     wanted, rounding = _chance(scenario, written)
     what = f"odds of getting stuck {written}, ties {expected.ties}"
     form = recognise(scenario, expected.ties)
     if isinstance(form, ClosedForm):
         holds = abs(form.stuck - wanted) <= rounding
         return Check(f'{what}, by the closed form "{form.name}"', None if holds else f"they are {form.stuck}")
+    every = explore(scenario, ties=expected.ties, most_states=EXPLORED)
+    if every.stuck is not None:
+        holds = abs(every.stuck - wanted) <= rounding
+        return Check(f"{what}, by exploring every run", None if holds else f"they are {every.stuck}")
     found = odds(scenario, runs=SAMPLED, ties=expected.ties, jobs=jobs, confidence=CONFIDENCE)
     stuck = found.share("stuck")
     within = f"{100 * stuck.low:.1f} % to {100 * stuck.high:.1f} % at {100 * CONFIDENCE:g} % confidence"

@@ -20,7 +20,7 @@ from simulator.controllers.storage_driver import StorageDriver
 from simulator.errors import ManifestError, ScenarioError
 from simulator.eventlog import Log, NoLog
 from simulator.explanation.verdict import CONVERGED, NO_VERDICT, STUCK, Goals
-from simulator.flows import Refused, Remember
+from simulator.flows import Remember
 from simulator.manifests.loader import Loaded
 from simulator.manifests.origin import line_of
 from simulator.scenario.faults import FAULTS

@@ -96,8 +96,8 @@ def _explore(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--interleavings", choices=("ties", "syncs", "writes"), default="ties",
-        help="ties: what comes first is done first (default); syncs: whichever component can act acts next; writes: so, "
-        "and each API call is a step",
+        help="ties: what comes first is done first (default); syncs: whichever component can act acts next; writes: "
+        "so, and each API call is a step",
     )
     command.add_argument(
         "--lag", type=_seed, default=0, metavar="K", help="with writes: caches are up to K changes behind (default 0)"

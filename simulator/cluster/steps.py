@@ -38,8 +38,8 @@ class Runtime:
     saved : as it was saved, if nothing has changed since.
     """
 
-    __slots__ = ("_frozen", "_is_cache_shared", "_shared", "cache", "component", "incarnation", "memory", "queues", "saved",
-                 "view")
+    __slots__ = ("_frozen", "_is_cache_shared", "_shared", "cache", "component", "incarnation", "memory", "queues",
+                 "saved", "view")
 
     def __init__(self, component: Component, world: World) -> None:
         self.component = component

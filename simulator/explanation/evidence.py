@@ -52,6 +52,7 @@ class Evidence(Struct):
     failures : pods whose last scheduling attempt failed.
     events : object → reason → the last event of it.
     stopped : nodes whose kubelet was stopped by the scenario.
+    remembered : what those who look at it have worked out, by a name of theirs.
     """
 
     state: State
@@ -60,6 +61,7 @@ class Evidence(Struct):
     stopped: dict[str, Micros]
     seen: Snapshot | None = None
     labelled: dict[str, dict[str, list[Node]]] = {}
+    remembered: dict[str, Any] = {}
 
     @property
     def nodes(self) -> list[Node]:

@@ -1,15 +1,15 @@
-"""A cluster that can be anywhere in its space of states: which steps may come next, what each leads to, and back again.
+"""A cluster that can be anywhere in its space of states: which steps may come next, what each leads to, and back.
 
 The flows are the timed driver's own. Time is only what timers are nominally due at:
 
 - what needs no waiting goes before any timer, and latencies are not simulated: a step that takes some time may come
   before or after any other that can come;
 - a poll can go on as soon as its check says so;
-- at rest, when nothing else can come, the timeline goes on; then the volume controller's resync takes place, if it would
-  do anything; then the timer that is due first.
+- at rest, when nothing else can come, the timeline goes on; then the volume controller's resync takes place, if it
+  would do anything; then the timer that is due first.
 
-How fine the steps are is the `Grain`: in ``ties`` and ``syncs`` a whole sync, all its API calls included, and every cache
-shows at once what was written; in ``writes`` each API call and each live read, with caches that may lag.
+How fine the steps are is the `Grain`: in ``ties`` and ``syncs`` a whole sync, all its API calls included, and every
+cache shows at once what was written; in ``writes`` each API call and each live read, with caches that may lag.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ from simulator.exploration.engine import Grain, Moment
 from simulator.exploration.graph import START, StateGraph
 from simulator.exploration.paths import doomed, point_of_no_return, shortest_path
 from simulator.exploration.placements import Outline, outline
-from simulator.exploration.space import Space, Turn
+from simulator.exploration.space import Space
 from simulator.exploration.symmetry import find_symmetry
+from simulator.exploration.turns import Turn
 from simulator.exploration.upkeep import rare_collections
 from simulator.scenario.header import header_of
 from simulator.scenario.load import Scenario
@@ -102,6 +103,7 @@ class Exploration(Struct):
     bounds : the least and greatest chance to get stuck, over all orders in which steps may come.
     ends : the ends, the likeliest first.
     graph : the states.
+    is_symmetric : whether what differs only in the names of equal things is taken as one.
     outlines : how many states there are when one looks only at the node of each claim, and whether its pod is placed.
     """
 
@@ -111,6 +113,7 @@ class Exploration(Struct):
     interleavings: str
     lag: int
     faults: int
+    is_symmetric: bool
     is_complete: bool
     why_incomplete: str
     stuck: Fraction | None
@@ -189,8 +192,8 @@ def explore(
     Parameters
     ----------
     ties : the tie policy that weighs the ways of breaking a tie; the scenario's own if not given.
-    interleavings : ``ties`` (first come, first served, ties branched), ``syncs`` (any component that can act comes next, a
-        whole sync is one step), or ``writes`` (each API call is a step).
+    interleavings : ``ties`` (first come, first served, ties branched), ``syncs`` (any component that can act comes
+        next, a whole sync is one step), or ``writes`` (each API call is a step).
     lag : with ``writes``, so many changes a cache may be behind on each of its watches.
     faults : so many API calls may fail, or succeed with the answer lost.
     most_states : the bound.
@@ -234,7 +237,7 @@ def explore(
         if len(graph.states) * len(ends) <= _MOST_FOR_EACH:
             ends = tuple(replace(end, bounds=chance_bounds(graph, end.states)) for end in ends)
     return Exploration(
-        scenario, verdict, ties, interleavings, lag, faults, is_complete, why, stuck, bounds, ends, graph,
+        scenario, verdict, ties, interleavings, lag, faults, is_symmetric, is_complete, why, stuck, bounds, ends, graph,
         len(graph.states), len(graph.edges), len(search.outlines), search,
     )
 
@@ -270,7 +273,8 @@ class Search:
         self.outlines: dict[Outline, None] = {}
         self._space = self._new_space()
         self._store = self._space.world.store
-        self._symmetry = self._space.symmetry  # ends are looked at by it, also where tie policies tell equal things apart
+        self._symmetry = self._space.symmetry
+        # states are looked at from afar by symmetry, also where the tie policy tells equal things apart
         if is_symmetric and ties != "uniform":
             self._symmetry = find_symmetry(scenario, self._store.save().shelves, True)
         self._where = {name: place.node for name, place in self._symmetry.volumes.items()}

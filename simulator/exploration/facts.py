@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from fractions import Fraction
+from functools import cache
+from inspect import get_annotations
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
@@ -136,7 +138,8 @@ class Facts:
         for of_kind in saved.stale.values():
             for key, changes in of_kind.items():
                 if changes:
-                    found.append((name, "stale", *key, *(token for change in changes for token in self._change(change))))
+                    tokens = (token for change in changes for token in self._change(change))
+                    found.append((name, "stale", *key, *tokens))
         if saved.incarnation:
             found.append((name, "incarnation", saved.incarnation))
         return self._runtimes.put(saved, tuple(found))
@@ -156,8 +159,7 @@ class Facts:
             if name == "applied" or (name in ("buckets", "bucket_order") and not self._keeps_slots):
                 continue  # what was applied follows from how far the timeline has come
             value = getattr(memory, name)
-            kind = type(memory)
-            is_time = _is_time(kind, name)
+            is_time = _is_time(memory.__class__, name)
             if isinstance(value, dict) and name != "queue":
                 for key, held in value.items():
                     yield (name, *self.tokens(key), ":", *self._held(name, key, held, is_time))
@@ -185,15 +187,15 @@ class Facts:
             for record in records:  # of those that came at one moment, any may have come first
                 yield (name, moments.index(record.timestamp), *self._record(record, name == "unschedulable"))
         for uid, flight in queue.in_flight.items():
-            yield ("in flight", uid, *self._record(flight.record),
-                   *(token for event in queue.events[flight.position - queue.forgotten:] for token in self.tokens(event)))
+            seen = queue.events[flight.position - queue.forgotten:]
+            yield ("in flight", uid, *self._record(flight.record), *self.tokens(seen))
         for uid, last in queue.preempting.items():
             yield ("preempting", uid, *self.tokens(last))
         for node, pods in queue.nominator.by_node().items():
             yield ("nominated", node, *(pod.name for pod in pods))
         for key in memory.cache.assumed:
             yield ("assumed", *key, memory.cache.pods[key].spec.node_name)
-        for key, obj in memory.assumptions.objects.items():
+        for obj in memory.assumptions.objects.values():
             yield ("laid over", *self.tokens(obj))
         for uid, is_cancelled in memory.prebinding.items():
             yield ("prebinding", uid, is_cancelled)
@@ -253,22 +255,17 @@ class Facts:
 
 
 def _needs_sync(memory: Any, key: Key) -> bool:
-    """Whether a sync of a key would do anything, as far as its component knows; one that would not may as well be over."""
+    """Whether a sync of a key would do anything, as far as its component knows; else it may as well be over."""
     if not isinstance(memory, BinderMemory) or key.kind not in ("PersistentVolumeClaim", "PersistentVolume"):
         return True
     return key in memory.unsettled or key in memory.held or key in memory.unseen
 
 
-_TIMES: Final[dict[tuple[type, str], bool]] = {}
 _DURATIONS: Final = frozenset({"delay", "duration", "every", "period", "delete_delay", "deadline", "after"})
 
 
-def _is_time(kind: type, name: str) -> bool:
+@cache
+def _is_time(kind: Any, name: str) -> bool:
     """Whether a field holds moments of simulated time: its annotation says so."""
-    known = _TIMES.get((kind, name))
-    if known is None:
-        written = next((str(base.__dict__["__annotations__"][name]) for base in kind.__mro__
-                        if name in base.__dict__.get("__annotations__", {})), "")
-        known = _TIMES[kind, name] = "Micros" in written and name not in _DURATIONS
-    return known
-
+    written = next((str(found[name]) for base in kind.__mro__ if name in (found := get_annotations(base))), "")
+    return "Micros" in written and name not in _DURATIONS

@@ -1,4 +1,4 @@
-"""When are two states the same? When the same can come from both, whatever things are called and however they came about.
+"""When are two states the same? When the same can come from both, whatever things are called, however they came about.
 
 The facts of a state (`simulator.exploration.facts`) are given canonical names: an object's uid becomes the name of the
 object; equal volumes, nodes and ordinals are numbered in an order that does not depend on their names; versions become
@@ -144,7 +144,7 @@ class Fingerprints:
             yield ("late", *watch, *(token for step in late for token in self._facts.tokens(step.change.key)))
 
     def _task(self, flight: Flight) -> _Part:
-        """A task under way: where it came from, what it saw, and all that it was told; what it does follows from that."""
+        """A task under way: where it came from, what it saw and was told; what it does follows from that."""
         point = flight.at
         part = self._points.get(point)
         if part is None:

@@ -225,7 +225,8 @@ class Labels:
     def __init__(self, symmetry: Symmetry, names: dict[str, str]) -> None:
         self._symmetry = symmetry
         self._counts: Counter[str] = Counter(
-            label.rpartition(" #")[0] for name, label in names.items() if name in symmetry.volumes or name in symmetry.nodes
+            label.rpartition(" #")[0] for name, label in names.items()
+            if name in symmetry.volumes or name in symmetry.nodes
         )
         self.names = names
 

@@ -10,8 +10,9 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-_VERDICTS: Final = {"converged": "bold green", "stuck": "bold red", "no verdict": "bold yellow", "none": "bold yellow"}
-_VERDICT: Final = re.compile(r"Verdict: (converged|stuck|no verdict|none)")
+_VERDICTS: Final = {"converged": "bold green", "stuck": "bold red", "no verdict": "bold yellow", "none": "bold yellow",
+                    "always converges": "bold green", "may get stuck": "bold yellow", "always gets stuck": "bold red"}
+_VERDICT: Final = re.compile(rf"Verdict: ({'|'.join(_VERDICTS)})")
 _STATES: Final = (
     (re.compile(r"\b(?:Running|Bound|Ready)\b(?=\s{2}|,|$)"), "green"),
     (re.compile(r"\b(?:Pending|ContainerCreating|Terminating|Released|SchedulingDisabled)\b(?=\s{2}|$)"), "yellow"),

@@ -258,8 +258,13 @@ class _Teller:
         return Happening(entry.time, entry.key, "call failed", text)
 
     def _no_return(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
-        return Happening(entry.time, entry.key, NO_RETURN,
-                         f"point of no return: {detail['step']}; from here on every run gets stuck")
+        """What was chosen is told by itself, unless nothing came of it yet."""
+        about = self.state.find(Key(*detail["about"])) if detail.get("about") else None
+        is_told = (isinstance(about, Pod) and about.spec.node_name) or (
+            isinstance(about, PersistentVolumeClaim) and about.status.phase == "Bound")
+        step = "" if is_told else f"{detail['step']}; "
+        text = f"point of no return: {step}from here on every run gets stuck"
+        return Happening(entry.time, entry.key, NO_RETURN, text)
 
     def _kubelet(self, entry: LogEntry, detail: Mapping[str, Any]) -> Happening | None:
         name = entry.key.name

@@ -1,0 +1,423 @@
+"""What keeps an unscheduled pod off the nodes: one fact for each thing that, were it otherwise, might let it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+
+from simulator.api.core import Node, Pod, Taint
+from simulator.api.meta import Key, evolve
+from simulator.api.placement import PodAffinityTerm
+from simulator.api.storage import CSINode
+from simulator.diagnosis import relax
+from simulator.diagnosis.claim_facts import claim_facts
+from simulator.diagnosis.draft import Draft
+from simulator.diagnosis.fact import Fact
+from simulator.diagnosis.table import PodTable
+from simulator.explanation.evidence import Evidence
+from simulator.explanation.why_gone import is_down
+from simulator.explanation.why_node import amount_text
+from simulator.explanation.words import count, domain, listing, node_terms_text, selector_text, short, taint_text
+from simulator.scheduler.plugins.inter_pod_affinity import Term, namespace_labels, pod_affinity, pod_anti_affinity
+from simulator.scheduler.plugins.node_affinity import RequiredNodes
+from simulator.scheduler.plugins.node_ports import ports_conflict
+from simulator.scheduler.plugins.pod_topology_spread import HARD
+from simulator.scheduler.plugins.taint_toleration import HARD_EFFECTS, tolerates
+from simulator.scheduler.resources import PODS, host_ports, pod_requests
+
+PRESSURES: Final = {"node.kubernetes.io/disk-pressure": "DiskPressure",
+                    "node.kubernetes.io/memory-pressure": "MemoryPressure",
+                    "node.kubernetes.io/pid-pressure": "PIDPressure",
+                    "node.kubernetes.io/network-unavailable": "NetworkUnavailable"}
+"""Taints that say what a node's kubelet says: taken away, they come back."""
+MANY: Final = 4
+"""More pods of one node than this are one fact together."""
+ALIKE: Final = 6
+"""More facts than this of one sort are one fact together."""
+_TOGETHER: Final = {
+    "cordon": "{who} are cordoned", "down": "{who} are not ready", "taint": "{who} have {what}",
+    "size": "{who} have too little {what} in all", "there": "{who} run on {where}",
+    "limit": "{who} may have no more volumes attached",
+}
+"""Facts about one node each that can be told together, and how."""
+
+
+def pod_facts(evidence: Evidence, pod: Pod, table: PodTable) -> list[Fact]:
+    """The facts that may keep a pod from being scheduled, those that tie it down first."""
+    facts: dict[str, Fact] = {}
+    claims = [claim for _, claim in evidence.claims_of(pod) if claim is not None]
+    for name, claim in evidence.claims_of(pod):
+        if claim is None:
+            fact = _missing_claim(pod, name)
+            facts[fact.name] = fact
+    closed = {
+        answers.node for answers in table.nodes
+        if any(answer.rule == "VolumeBinding" for answer in answers.refusals)
+    }
+    for claim in claims:
+        for fact in claim_facts(evidence, claim, pod, [node for node in evidence.nodes if node.name in closed]):
+            facts.setdefault(fact.name, evolve(fact, rule="VolumeZone" if fact.kind == "zone" else "VolumeBinding"))
+    for answers in table.nodes:
+        node = evidence.state.get(Node, answers.node)
+        for answer in answers.refusals if node is not None else ():
+            gather = _RULES.get(answer.rule)
+            for fact in gather(evidence, pod, node) if gather is not None and node is not None else ():
+                known = facts.get(fact.name, evolve(fact, nodes=()))
+                nodes = tuple(dict.fromkeys((*known.nodes, *fact.nodes)))
+                facts[fact.name] = evolve(known, nodes=nodes, rule=known.rule or answer.rule)
+    if not table.nodes:
+        facts["no node"] = Fact("no node", "the cluster has no node", (pod.key,), "if there were one",
+                                lambda draft: relax.add_node(draft, "bindsim-node"), kind="no node")
+    return together(list(facts.values()), table)
+
+
+def together(facts: Sequence[Fact], table: PodTable) -> list[Fact]:
+    """Many facts of one sort, about nodes that the same rules close, as one: then any node would do, or none."""
+    rules = {answers.node: tuple(answer.rule for answer in answers.refusals) for answers in table.nodes}
+    groups: dict[tuple[object, ...], list[Fact]] = {}
+    for fact in facts:
+        is_one_of_many = fact.kind in _TOGETHER and len(fact.nodes) == 1
+        key: tuple[object, ...] = (fact.kind, fact.detail[1:], rules.get(fact.nodes[0])) if is_one_of_many else (
+            fact.name,)
+        groups.setdefault(key, []).append(fact)
+    found: list[Fact] = []
+    for group in groups.values():
+        found += [_joined(group)] if len(group) > ALIKE else group
+    return found
+
+
+def _joined(group: Sequence[Fact]) -> Fact:
+    first = group[0]
+    nodes = tuple(dict.fromkeys(node for fact in group for node in fact.nodes))
+    who = listing([short(fact.about[0]) for fact in group] if first.kind == "there" else nodes)
+    text = _TOGETHER[first.kind].format(who=who, where=listing(nodes), **_detail(first))
+
+    def take_away(draft: Draft) -> None:
+        for fact in group:
+            fact.take_away(draft)
+
+    return evolve(first, name=f"all of {first.name}", text=text, nodes=nodes, take_away=take_away,
+                  about=tuple(dict.fromkeys(key for fact in group for key in fact.about)))
+
+
+def _detail(fact: Fact) -> dict[str, str]:
+    if fact.kind == "taint":
+        return {"what": fact.text.partition(" has ")[2]}
+    return {"what": fact.detail[1]} if fact.kind == "size" else {}
+
+
+def _missing_claim(pod: Pod, name: str) -> Fact:
+    key = Key("PersistentVolumeClaim", pod.namespace, name)
+    return Fact(
+        f"no claim {key}", f"claim {short(key)} does not exist", (key, pod.key),
+        f"if {short(pod)} did not use it",
+        lambda draft: relax.change_pod(draft, pod.key, lambda spec: relax.without_claim(spec, name)),
+        kind="no claim",
+    )
+
+
+# --- the node itself ------------------------------------------------------------------------------------------------
+
+
+def _cordon(evidence: Evidence, pod: Pod, node: Node) -> Iterator[Fact]:
+    if node.spec.unschedulable:
+        yield Fact(f"cordon {node.name}", f"{node.name} is cordoned", (node.key,), "if it were not",
+                   lambda draft: relax.uncordon(draft, node.name), "spec.unschedulable", (node.name,), kind="cordon")
+
+
+def _taints(evidence: Evidence, pod: Pod, node: Node) -> Iterator[Fact]:
+    if is_down(node):
+        yield down_fact(evidence, node)
+    for taint in node.spec.taints:
+        if taint.effect not in HARD_EFFECTS or tolerates(pod.spec.tolerations, taint):
+            continue
+        if is_down(node) and taint.key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+            continue
+        if taint.key == "node.kubernetes.io/unschedulable":
+            yield from _cordon(evidence, pod, node)
+            continue
+        yield Fact(
+            f"taint {node.name} {taint.key} {taint.effect}",
+            f"{node.name} has the taint {taint_text(taint)}, which {short(pod)} does not tolerate", (node.key,),
+            "if it had not", partial(_untaint, name=node.name, taint=taint), "spec.taints",
+            (node.name,), kind="taint", detail=(node.name, taint.key, taint.effect),
+        )
+
+
+def _untaint(draft: Draft, name: str, taint: Taint) -> None:
+    """Without the taint, and without the condition of which the control plane would make it again."""
+    relax.untaint(draft, name, taint.key, taint.effect)
+    condition = PRESSURES.get(taint.key)
+    if condition is not None and (node := draft.get(Node, name)) is not None:
+        kept = tuple(each for each in node.status.conditions if each.type != condition)
+        draft.put(evolve(node, status=evolve(node.status, conditions=kept)))
+
+
+def down_fact(evidence: Evidence, node: Node) -> Fact:
+    """A node whose kubelet is silent, or says that it is not ready."""
+    how = "its kubelet is silent" if node.name in evidence.stopped else "its kubelet does not say that it is"
+    return Fact(f"down {node.name}", f"{node.name} is not ready: {how}", (node.key,), "if it were",
+                lambda draft: relax.revive(draft, node.name), "", (node.name,), kind="down")
+
+
+def _node_rules(evidence: Evidence, pod: Pod, node: Node) -> Iterator[Fact]:
+    required = RequiredNodes.of(pod)
+    wanted = [f"{key}={value}" for key, value in required.selector]
+    if required.affinity is not None:
+        wanted.append(node_terms_text([(*term.match_expressions, *term.match_fields)
+                                       for term in required.affinity.node_selector_terms]))
+    yield Fact(
+        f"node rules {pod.key}", f"{short(pod)} asks for a node with {' and '.join(wanted)}", (pod.key,),
+        "if it did not", lambda draft: relax.change_pod(draft, pod.key, relax.without_node_rules),
+        "spec.nodeSelector" if required.selector else "spec.affinity.nodeAffinity", (node.name,), True, "node rules",
+    )
+
+
+def _ports(evidence: Evidence, pod: Pod, node: Node) -> Iterator[Fact]:
+    for want in host_ports(pod):
+        holders = [other for other in evidence.state.by("pods-by-node", node.name)
+                   if not other.is_finished and ports_conflict((want,), host_ports(other))]
+        if holders:
+            yield Fact(f"port {want.port} {pod.key}", f"{short(pod)} asks for port {want.port} of its node", (pod.key,),
+                       "if it did not", lambda draft: relax.change_pod(draft, pod.key, relax.without_host_ports),
+                       "spec.containers", (node.name,), kind="port")
+            yield from _there(node, holders, f"has port {want.port}")
+
+
+def _resources(evidence: Evidence, pod: Pod, node: Node) -> Iterator[Fact]:
+    info = evidence.snapshot.node(node.name)
+    if info is None:
+        return
+    if len(info.pods) + 1 > info.allocatable.get(PODS, 0):
+        most = info.allocatable.get(PODS, 0)
+        yield Fact(f"size {node.name} pods", f"{node.name} may run {count(most, 'pod')}", (node.key,),
+                   "if it might run more", partial(relax.enlarge, name=node.name, resource=PODS, amount="10000"),
+                   "status.allocatable", (node.name,), kind="size", detail=(node.name, PODS))
+        yield from _there(node, list(info.pods), "counts")
+    for resource, wanted in pod_requests(pod).items():
+        has = info.allocatable.get(resource, 0)
+        if not wanted or wanted <= has - info.requested.get(resource, 0):
+            continue
+        yield Fact(
+            f"asks {resource} {pod.key}", f"{short(pod)} asks for {amount_text(resource, wanted)} {resource}",
+            (pod.key,), "if it did not",
+            lambda draft, resource=resource: relax.change_pod(  # type: ignore[misc]
+                draft, pod.key, lambda spec: relax.without_requests(spec, resource)),
+            "spec.containers", (node.name,), kind="asks", detail=(resource,),
+        )
+        yield Fact(
+            f"size {node.name} {resource}", f"{node.name} has {amount_text(resource, has)} {resource} in all",
+            (node.key,), "if it had plenty",
+            partial(relax.enlarge, name=node.name, resource=resource, amount="1000000Gi"), "status.allocatable",
+            (node.name,), kind="size", detail=(node.name, resource),
+        )
+        users = [other for other in info.pods if pod_requests(other).get(resource, 0)]
+        if users and wanted <= has:
+            yield from _there(node, users, f"takes {resource}")
+
+
+def _there(node: Node, pods: Sequence[Pod], why: str) -> Iterator[Fact]:
+    """Pods that are in the way on a node; many small ones together."""
+    if len(pods) > MANY:
+        keys = tuple(other.key for other in pods)
+        yield Fact(f"there {node.name}", f"{listing(map(short, pods))} run on {node.name}", keys,
+                   "if they ran elsewhere", lambda draft: relax.move_away(draft, keys), "", (node.name,), kind="there")
+        return
+    for other in pods:
+        yield there_fact(other)
+
+
+def there_fact(pod: Pod) -> Fact:
+    """A pod is on its node."""
+    node = pod.spec.node_name
+    verb = "runs on" if not pod.metadata.is_terminating else "is being deleted, and still on"
+    return Fact(f"there {pod.key}", f"{short(pod)} {verb} {node}", (pod.key,), "if it ran elsewhere",
+                lambda draft: relax.move_away(draft, [pod.key]), "", (node,), kind="there")
+
+
+# --- volumes --------------------------------------------------------------------------------------------------------
+
+
+def _exclusive(evidence: Evidence, pod: Pod, node: Node) -> Iterator[Fact]:
+    for name, claim in evidence.claims_of(pod):
+        if claim is None or "ReadWriteOncePod" not in claim.spec.access_modes:
+            continue
+        users = [other for other in evidence.users_of(claim) if other.key != pod.key and other.spec.node_name]
+        if not users:
+            continue
+        yield Fact(
+            f"exclusive {claim.key}", f"{short(claim)} is for one pod at a time (ReadWriteOncePod)", (claim.key,),
+            "if it were for one node at a time", partial(_share, key=claim.key, volume=claim.spec.volume_name), "spec.accessModes", (node.name,),
+            kind="exclusive",
+        )
+        for other in users:
+            yield Fact(
+                f"uses {other.key} {name}", f"{short(other)} uses {short(claim)}", (other.key, claim.key),
+                "if it did not", partial(_without_claim, key=other.key, claim=name), "spec.volumes", (node.name,),
+                kind="uses",
+            )
+
+
+def _share(draft: Draft, key: Key, volume: str) -> None:
+    relax.change_claim(draft, key, access_modes=("ReadWriteOnce",))
+    relax.change_volumes(draft, [volume], access_modes=("ReadWriteOnce",))
+
+
+def _without_claim(draft: Draft, key: Key, claim: str) -> None:
+    relax.change_pod(draft, key, lambda spec: relax.without_claim(spec, claim))
+
+
+def _limits(evidence: Evidence, pod: Pod, node: Node) -> Iterator[Fact]:
+    key = Key("CSINode", "", node.name)
+    yield Fact(f"limit {node.name}", f"{node.name} may have no more volumes attached", (key, node.key),
+               "if it might have more", partial(_unlimited, key=key), "spec.drivers", (node.name,), kind="limit")
+
+
+def _unlimited(draft: Draft, key: Key) -> None:
+    declared = draft.objects.get(key)
+    if isinstance(declared, CSINode):
+        drivers = tuple(evolve(driver, allocatable=None) for driver in declared.spec.drivers)
+        draft.put(evolve(declared, spec=evolve(declared.spec, drivers=drivers)))
+
+
+# --- other pods -----------------------------------------------------------------------------------------------------
+
+
+def _spread(evidence: Evidence, pod: Pod, node: Node) -> Iterator[Fact]:
+    for number, constraint in enumerate(pod.spec.topology_spread_constraints):
+        if constraint.when_unsatisfiable != HARD:
+            continue
+        where = domain(constraint.topology_key)
+        yield Fact(
+            f"spread {number} {pod.key}",
+            f"pods with {selector_text(constraint.label_selector)} must be spread over each {where}, with at most "
+            f"{constraint.max_skew} more in one than in another", (pod.key,), "if they need not",
+            lambda draft, constraint=constraint: relax.change_pod(  # type: ignore[misc]
+                draft, pod.key, lambda spec: evolve(spec, topology_spread_constraints=tuple(
+                    other for other in spec.topology_spread_constraints if other != constraint))),
+            f"spec.topologySpreadConstraints[{number}]", (node.name,), kind="spread",
+        )
+        if constraint.topology_key not in node.metadata.labels:
+            continue
+        selector = constraint.label_selector
+        peers = [
+            other for other in _in_domain(evidence, node, constraint.topology_key)
+            if other.namespace == pod.namespace and selector is not None and selector.selects(other.metadata.labels)
+        ]
+        yield from (evolve(there_fact(other), nodes=(node.name,)) for other in peers)
+
+
+def _peers(evidence: Evidence, pod: Pod, node: Node) -> Iterator[Fact]:
+    neighbours = _neighbours(evidence, pod)
+    labels = node.metadata.labels
+    for term, by_value in neighbours.own:
+        others = by_value.get(labels.get(term.topology_key, ""), ())
+        if others:
+            yield _apart(pod, term, node)
+            yield from (evolve(there_fact(other), nodes=(node.name,)) for other in others)
+    for key in neighbours.keys:
+        for owner, term in neighbours.opponents.get((key, labels.get(key, "")), ()):
+            yield _apart(owner, term, node)
+            yield evolve(there_fact(owner), nodes=(node.name,))
+    for term, by_value in neighbours.wanted:
+        if not by_value.get(labels.get(term.topology_key, "")):
+            yield Fact(
+                f"together {pod.key} {term.topology_key} {selector_text(term.label_selector)}",
+                f"{short(pod)} must share a {domain(term.topology_key)} with {selector_text(term.label_selector)}",
+                (pod.key,), "if it need not",
+                lambda draft, term=term: relax.change_pod(  # type: ignore[misc]
+                    draft, pod.key, lambda spec: relax.without_together(spec, term)),
+                "spec.affinity.podAffinity", (node.name,), kind="together",
+            )
+
+
+ByValue = dict[str, list[Pod]]
+
+
+class _Neighbours(Struct, frozen=True):
+    """The pods that matter to a pod's place, by the value of a node label.
+
+    Attributes
+    ----------
+    own : the pod's anti-affinity terms, with the pods that they mean.
+    wanted : its affinity terms, likewise.
+    opponents : (label, value) → pods there whose own anti-affinity means this pod, with the term.
+    """
+
+    pod: Pod
+    own: tuple[tuple[PodAffinityTerm, ByValue], ...]
+    wanted: tuple[tuple[PodAffinityTerm, ByValue], ...]
+    opponents: dict[tuple[str, str], list[tuple[Pod, PodAffinityTerm]]]
+
+    @property
+    def keys(self) -> list[str]:
+        """The labels that opponents look at."""
+        return list(dict.fromkeys(key for key, _ in self.opponents))
+
+
+def _neighbours(evidence: Evidence, pod: Pod) -> _Neighbours:
+    """Worked out once for each pod: going through all pods for each node would take too long."""
+    known = evidence.remembered.get("neighbours")
+    if isinstance(known, _Neighbours) and known.pod is pod:
+        return known
+    view = evidence.snapshot.view
+    placed = [(info.node.metadata.labels, other) for info in evidence.snapshot.nodes for other in info.pods]
+    labels = namespace_labels(pod.namespace, view)
+
+    def meant(terms: Sequence[PodAffinityTerm]) -> tuple[tuple[PodAffinityTerm, ByValue], ...]:
+        found = []
+        for term in terms:
+            own, by_value = Term.of(term, pod).resolved(view), ByValue()
+            for where, other in placed:
+                if other.key != pod.key and own.matches(other, {}) and term.topology_key in where:
+                    by_value.setdefault(where[term.topology_key], []).append(other)
+            found.append((term, by_value))
+        return tuple(found)
+
+    opponents: dict[tuple[str, str], list[tuple[Pod, PodAffinityTerm]]] = {}
+    for where, other in placed:
+        for term in pod_anti_affinity(other).required if other.key != pod.key else ():
+            if term.topology_key in where and Term.of(term, other).matches(pod, labels):
+                opponents.setdefault((term.topology_key, where[term.topology_key]), []).append((other, term))
+    known = evidence.remembered["neighbours"] = _Neighbours(
+        pod, meant(pod_anti_affinity(pod).required), meant(pod_affinity(pod).required), opponents)
+    return known
+
+
+def _apart(pod: Pod, term: PodAffinityTerm, node: Node) -> Fact:
+    controller = pod.metadata.controller
+    owner = pod.key
+    if controller is not None and controller.kind == "StatefulSet":
+        owner = Key("StatefulSet", pod.namespace, controller.name)
+    who = short(pod) if owner == pod.key else f"pods of {short(owner)}"
+    return Fact(
+        f"apart {owner} {term.topology_key} {selector_text(term.label_selector)}",
+        f"{who} may not share a {domain(term.topology_key)} with {selector_text(term.label_selector)}",
+        (owner, pod.key), "if they might" if owner != pod.key else "if it might",
+        lambda draft: relax.without_rule_everywhere(draft, owner, term),
+        ("spec." if owner == pod.key else "spec.template.spec.") + "affinity.podAntiAffinity", (node.name,),
+        kind="apart",
+    )
+
+
+def _in_domain(evidence: Evidence, node: Node, topology_key: str) -> list[Pod]:
+    value = node.metadata.labels.get(topology_key)
+    if value is None:
+        return []
+    return [
+        other
+        for near in evidence.nodes_with(topology_key, value)
+        for other in evidence.state.by("pods-by-node", near.name)
+        if not other.is_finished
+    ]
+
+
+_RULES: Final[dict[str, Callable[[Evidence, Pod, Node], Iterator[Fact]]]] = {
+    "NodeUnschedulable": _cordon, "TaintToleration": _taints, "NodeAffinity": _node_rules, "NodePorts": _ports,
+    "NodeResourcesFit": _resources, "VolumeRestrictions": _exclusive, "NodeVolumeLimits": _limits,
+    "PodTopologySpread": _spread, "InterPodAffinity": _peers,
+}
+"""What lies behind each plug-in's no; VolumeBinding and VolumeZone are the business of the claims."""
