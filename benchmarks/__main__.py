@@ -6,7 +6,7 @@ import argparse
 import json
 from importlib import import_module
 
-QUESTIONS = ("cold_start", "devil", "whole_run", "loading")
+QUESTIONS = ("cold_start", "devil", "whole_run", "loading", "check")
 LONG = ("odds",)
 """Asked by name only."""
 

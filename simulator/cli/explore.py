@@ -47,7 +47,7 @@ def main(arguments: Namespace) -> int:
         print(f"interrupted after {found.states} states", file=sys.stderr)
     with reader_may_leave():
         if arguments.output == "json":
-            from simulator.report.explore import explore_result
+            from simulator.report.explore_data import explore_result
 
             sys.stdout.write(explore_result(found, arguments.full))
         else:

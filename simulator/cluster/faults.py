@@ -15,13 +15,14 @@ from simulator.api.meta import Key
 from simulator.flows import Choose, Refused
 
 POINT: Final = "fault"
+CLIENT: Final = "kubectl"
 NONE, FAILED, LOST = (Key("Fault", "", name) for name in ("none", "failed", "lost"))
 NO_ANSWER: Final = Refused("Fault", 500, "etcdserver: request timed out")
 """What the caller of a call that failed, or whose answer is lost, is told."""
 
 
 class Calls(Struct, frozen=True):
-    """Some API calls; a field that is empty stands for all.
+    """Some API calls; a field that is empty stands for all, but for those of the client, which are named to be meant.
 
     Attributes
     ----------
@@ -42,6 +43,8 @@ class Calls(Struct, frozen=True):
 
     def include(self, component: str, verb: str, key: Key) -> bool:
         """Whether a call is one of these."""
+        if not self.component and component == CLIENT:
+            return False
         mine = (self.component, self.verb, self.kind, self.namespace, self.name)
         return all(not wanted or wanted == found for wanted, found in zip(mine, (component, verb, *key), strict=True))
 

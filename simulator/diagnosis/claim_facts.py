@@ -126,7 +126,7 @@ def _lost(evidence: Evidence, claim: PersistentVolumeClaim) -> Iterator[Fact]:
     yield _bound_to(claim, f"{short(claim)} is bound to {name}, and Lost")
     volume = evidence.state.get(PersistentVolume, name)
     if volume is None:
-        yield Fact(f"gone {name}", f"its volume {name} is gone", (claim.key,), "if it were there",
+        yield Fact(f"gone {name}", f"{name}, the volume of {short(claim)}, is gone", (claim.key,), "if it were there",
                    lambda draft: relax.add_volume(draft, claim, (), name), kind="gone volume")
     elif volume.spec.claim_ref is not None and not refers(volume, claim):
         yield _owner(volume, claim)
@@ -394,8 +394,9 @@ def _provisioner(
         return
     key = Key("StorageClass", "", wanted)
     if storage_class is None:
-        yield Fact(f"no class {wanted}", f"there is no StorageClass {wanted}", (key, claim.key),
-                   "if there were, with a provisioner", partial(relax.let_provision, name=wanted), kind="no class")
+        yield Fact(f"no class {wanted}", f"there is no StorageClass {wanted}, which {short(claim)} asks for",
+                   (claim.key, key), "if there were, with a provisioner", partial(relax.let_provision, name=wanted),
+                   "spec.storageClassName", kind="no class", detail=(wanted,))
         return
     provisioner = storage_class.provisioner
     if provisioner in ("", NO_PROVISIONER):

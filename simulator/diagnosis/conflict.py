@@ -62,7 +62,7 @@ def find_conflict(facts: Sequence[Fact], resolves: Resolves) -> Conflict:
         return Conflict()
     cores = [first]
     alone = [fact for fact in first if resolves((fact,))]
-    ways_out = [(fact,) for fact in alone]
+    ways_out: list[tuple[Fact, ...]] = [(fact,) for fact in alone]
     rest = [fact for fact in facts if fact not in alone]
     for fact in first:
         if fact in alone:

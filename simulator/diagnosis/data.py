@@ -143,7 +143,6 @@ class Diagnosis(Struct, frozen=True, rename="camel"):
     found : how that run was found, or what to look at instead.
     stuck : what is stuck; things that are so for like reasons are like each other.
     repairs : the cheapest first (see `simulator.diagnosis.repairs`).
-    most : so many repairs are worth showing.
     graph : who waits for whom.
     """
 
@@ -158,5 +157,4 @@ class Diagnosis(Struct, frozen=True, rename="camel"):
     found: str = ""
     stuck: tuple[Knot, ...] = ()
     repairs: tuple[Repair, ...] = ()
-    most: int = 8
     graph: WaitFor = WaitFor()

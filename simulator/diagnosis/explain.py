@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from simulator.api.core import Pod
@@ -17,8 +17,8 @@ from simulator.diagnosis.fact import Fact, take_away
 from simulator.diagnosis.judge import ANY, Judge, by_running
 from simulator.diagnosis.origins import Origins
 from simulator.diagnosis.remedy import Ailing, Scene
-from simulator.diagnosis.repairs import MOST, Mender, used_claims
-from simulator.diagnosis.story import tell
+from simulator.diagnosis.repairs import Mender, used_claims
+from simulator.diagnosis.story import ordered, tell
 from simulator.diagnosis.waiting import Web, weave
 from simulator.errors import ScenarioError
 from simulator.eventlog import Log
@@ -120,7 +120,7 @@ class Explainer:
         for knot in knots:
             alike = told.setdefault(self._shape(web, knot), [])
             alike.append(self._knot(web, knot) if len(alike) < EACH else self._like(web, knot, *alike[0]))
-        stuck = tuple(knot for alike in told.values() for knot, _ in alike)
+        stuck = (*(knot for alike in told.values() for knot, _ in alike), *(self._unexplained() if not objects else ()))
         repairs: list[Repair] = []
         if with_repairs:
             scene = Scene(self._evidence, self._draft, used_claims(self._log), web.tables)
@@ -132,7 +132,7 @@ class Explainer:
             ties=header.get("ties", ""), verdict=self._verdict["verdict"], why=self._verdict["why"],
             parameters=dict(header.get("parameters", {})), found=found,
             failures=tuple(self._verdict.get("failures", ())),
-            stuck=stuck, repairs=tuple(repairs), most=MOST, graph=web.graph,
+            stuck=stuck, repairs=tuple(repairs), graph=web.graph,
         )
 
     def _knot(self, web: Web, names: tuple[str, ...]) -> tuple[Knot, Ailing]:
@@ -141,8 +141,8 @@ class Explainer:
         before = len(self._known)
         conflict = self.conflict(names)
         lacking = tuple(web.short[key] for key in keys)
-        cores = tuple(Core(tuple(self._member(fact) for fact in core)) for core in conflict.cores)
         tables = tuple(web.tables[key] for key in keys if key in web.tables)
+        cores = tuple(ordered(Core(tuple(self._member(fact) for fact in core)), tables) for core in conflict.cores)
         named = {fact.name: fact for some in (*conflict.cores, *conflict.ways_out) for fact in some}
         ailing = Ailing(keys, tuple(named.values()) or tuple(facts))
         return Knot(
@@ -152,6 +152,14 @@ class Explainer:
             tables=tables, facts=len(facts), remark=self._remark(conflict, facts, keys),
             experiments=len(self._known) - before,
         ), ailing
+
+    def _unexplained(self) -> Iterator[Knot]:
+        """What is short of its goal although nothing that it waits for is known to hold it."""
+        deadlocked = self.web.graph.deadlocked
+        for key, lacking in self.web.short.items():
+            if str(key) not in deadlocked:
+                yield Knot(objects=(str(key),), short=(lacking,), remark="nothing that it waits for holds it for good: "
+                           "either the run ended too early, or it goes round in circles")
 
     def conflict(self, names: tuple[str, ...]) -> Conflict:
         """The cores and ways out of a knot of the graph."""

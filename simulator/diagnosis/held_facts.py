@@ -110,8 +110,9 @@ def start_facts(evidence: Evidence, pod: Pod, draft: Draft) -> Iterator[Part]:
     for claim_name, claim in evidence.claims_of(pod):
         if claim is None:
             missing = Key("PersistentVolumeClaim", pod.namespace, claim_name)
-            yield Fact(f"no claim {missing}", f"claim {short(missing)} does not exist", (missing, pod.key),
-                       f"if {name} did not use it", partial(_unused, key=pod.key, claim=claim_name), kind="no claim")
+            yield Fact(f"no claim {missing}", f"claim {short(missing)} does not exist, and {name} uses it",
+                       (pod.key, missing), "if it did not", partial(_unused, key=pod.key, claim=claim_name),
+                       "spec.volumes", kind="no claim", detail=(claim_name,))
         elif claim.status.phase != "Bound":
             yield claim.key
         elif node is not None and not _reaches(evidence, claim, node):

@@ -9,11 +9,14 @@ from typing import Final
 from msgspec import Struct
 
 from simulator.api.meta import Key
+from simulator.assembly import LATENCIES
 from simulator.choices import Chooser, Scripted, Seeded
+from simulator.drivers.timed import Timed
 from simulator.errors import ManifestError
+from simulator.eventlog import NoLog
 from simulator.explanation.verdict import CONVERGED
 from simulator.scenario.load import Scenario
-from simulator.simulation import Cluster, Run, run
+from simulator.simulation import Cluster
 from simulator.units import HOUR, Micros
 
 EVERY: Final = 24
@@ -21,9 +24,18 @@ EVERY: Final = 24
 SEEDS: Final = 6
 OBJECTS: Final = 12_000
 """Where there are many objects fewer runs are made: so many that they have no more objects than this together."""
-HORIZON: Final[Micros] = 2 * HOUR
+HORIZON: Final[Micros] = HOUR
+"""What has not reached its goal by then goes round in circles: the longest patience of a controller is 10 minutes."""
 UIDS: Final = 1 << 40
 """Uids given in an experiment begin here, so that none is given that an object of the run has."""
+
+ANY: Final = "any"
+ALL: Final = "all"
+COUNT: Final = "count"
+"""What is asked of an experiment: whether some run reaches the goal, whether all do, or how many."""
+
+Goal = Collection[Key] | None
+"""Objects that must reach their goal, a node that must be drained; None: everything must."""
 
 
 class Outcome(Struct, frozen=True):
@@ -34,7 +46,7 @@ class Outcome(Struct, frozen=True):
     resolved, runs : so many runs of so many reached the goal; a question that is answered early ends the runs.
     is_every_run : whether the runs are all that there can be, ties branched.
     short : what was short of its goal at the end of the last run that did not reach it.
-    refused : why it could not be run, or which command failed; "" if nothing did.
+    refused : why it could not be run; "" if it could.
     """
 
     resolved: int
@@ -54,16 +66,20 @@ class Outcome(Struct, frozen=True):
         return self.resolved == self.runs > 0
 
 
-ANY: Final = "any"
-ALL: Final = "all"
-COUNT: Final = "count"
-"""What is asked of an experiment: whether some run reaches the goal, whether all do, or how many."""
-
-Goal = Collection[Key] | None
-"""Objects that must reach their goal; None: everything must."""
-
 Judge = Callable[[Scenario, Goal, str], Outcome]
 """Runs an experiment; an exhaustive exploration can take the place of `by_running`."""
+
+
+class Ended(Struct, frozen=True):
+    """The end of one run of an experiment.
+
+    Attributes
+    ----------
+    short : what is short of the goal, in words.
+    """
+
+    cluster: Cluster
+    short: tuple[str, ...]
 
 
 def by_running(scenario: Scenario, goal: Goal, asked: str) -> Outcome:
@@ -74,55 +90,60 @@ def by_running(scenario: Scenario, goal: Goal, asked: str) -> Outcome:
     asked : `ANY` stops at the first run that reaches the goal, `ALL` at the first that does not.
     """
     most = max(2, min(EVERY, OBJECTS // max(1, len(scenario.initial.objects))))
-    first = Scripted()
-    choosers: list[Chooser] = []
+    first = chooser = Scripted()
+    others: list[Chooser] | None = None  # seeds, once it is known that there are too many ways
     resolved = runs = 0
     short: tuple[str, ...] = ()
-    is_every_run = True
-    chooser: Chooser = first
-    script: list[int] | None = []
-    while True:
+    is_complete = False
+    current: Chooser | None = first
+    while current is not None:
         try:
-            played = run(scenario, chooser=chooser, keep_log=False, prepare=_with_new_uids)
-            missing = missed(played, goal, scenario)
+            missing = ended(scenario, current, goal).short
         except ManifestError as problem:
-            return Outcome(0, runs + 1, True, short, str(problem))
+            return Outcome(0, runs + 1, False, short, str(problem))
         runs += 1
         resolved += not missing
         short = missing or short
-        if chooser is first and prod(len(options) for _, _, options, _, _ in first.asked) > most:
-            is_every_run = False
-            choosers = [Seeded(seed, scenario.spec.ties) for seed in range(min(SEEDS, most) - 1, 0, -1)]
         if (asked == ANY and not missing) or (asked == ALL and missing):
             break
-        if is_every_run:
-            assert isinstance(chooser, Scripted)
-            script = _next(chooser)
-            if script is None:
-                break
-            if runs >= 2 * most:
-                is_every_run = False
-                break
-            chooser = Scripted(script)
-        elif choosers:
-            chooser = choosers.pop()
-        else:
+        if current is first and prod(len(options) for _, _, options, _, _ in first.asked) > most:
+            others = [Seeded(seed, scenario.spec.ties) for seed in range(min(SEEDS, most) - 1, 0, -1)]
+        if others is not None:
+            current = others.pop() if others else None
+            continue
+        script = _next(chooser)
+        is_complete = script is None
+        if script is None or runs >= 2 * most:
             break
-    is_answered_early = runs > 0 and ((asked == ANY and resolved) or (asked == ALL and short))
-    return Outcome(resolved, runs, is_every_run and not is_answered_early, short)
+        current = chooser = Scripted(script)
+    return Outcome(resolved, runs, is_complete, short)
 
 
-def missed(played: Run, goal: Goal, scenario: Scenario) -> tuple[str, ...]:
-    """What is short of its goal at the end of a run: of everything, or of some objects; a node is to be drained."""
-    if played.failures:
-        return played.failures
+def ended(scenario: Scenario, chooser: Chooser, goal: Goal) -> Ended:
+    """Run an experiment once.
+
+    Raises
+    ------
+    ManifestError
+        If the API server refuses an initial object.
+    """
+    cluster = Cluster(scenario, chooser, lambda world: Timed(world, {**LATENCIES, **scenario.latencies}), NoLog())
+    store = cluster.store
+    store.restore(store.save()._replace(uids=UIDS))
+    verdict, why = cluster.run(HORIZON)
+    return Ended(cluster, _short(cluster, scenario, goal, verdict, why))
+
+
+def _short(cluster: Cluster, scenario: Scenario, goal: Goal, verdict: str, why: str) -> tuple[str, ...]:
+    if cluster.script.failures:
+        return tuple(cluster.script.failures)
+    unmet = cluster.goals.unmet
     if goal is None:
-        short = tuple(f"{key} {why}" for key, why in played.waiting.items())
-        return short or (() if played.verdict == CONVERGED else (played.why,))
+        return tuple(f"{key} {lack}" for key, lack in unmet.items()) or (() if verdict == CONVERGED else (why,))
     if any(key.kind == "Node" for key in goal):
-        finished = played.world.runtimes["kubectl"].memory.finished
+        finished = cluster.world.runtimes["kubectl"].memory.finished
         return tuple(entry.words for entry in scenario.timeline if entry.actions and entry.number not in finished)
-    return tuple(f"{key} {played.waiting[key]}" for key in goal if key in played.waiting)
+    return tuple(f"{key} {unmet[key]}" for key in goal if key in unmet)
 
 
 def _next(chooser: Scripted) -> list[int] | None:
@@ -132,8 +153,3 @@ def _next(chooser: Scripted) -> list[int] | None:
         if taken[turn] + 1 < len(chooser.asked[turn][2]):
             return [*taken[:turn], taken[turn] + 1]
     return None
-
-
-def _with_new_uids(cluster: Cluster) -> None:
-    store = cluster.world.store
-    store.restore(store.save()._replace(uids=UIDS))

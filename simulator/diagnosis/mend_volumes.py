@@ -201,7 +201,7 @@ def _gone(scene: Scene, ailing: Ailing) -> Iterator[Candidate]:
 
 def _classes(scene: Scene, ailing: Ailing) -> Iterator[Candidate]:
     for fact in ailing.of_kind("no class"):
-        name = fact.about[0].name
+        name, = fact.detail
         for like in scene.classes()[:3]:
             manifest = manifest_of(like)
             manifest["metadata"] = {"name": name}
@@ -244,7 +244,7 @@ def _provisioners(scene: Scene, ailing: Ailing) -> Iterator[Candidate]:
 def mend_missing_claims(scene: Scene, ailing: Ailing) -> Iterator[Candidate]:
     """Claims that pods name and nobody has made."""
     for fact in ailing.of_kind("no claim"):
-        key = fact.about[0]
+        key = Key("PersistentVolumeClaim", fact.about[0].namespace, *fact.detail)
         for each in scene.classes()[:3]:
             manifest = {
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim",

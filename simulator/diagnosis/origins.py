@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ class Origins:
         self._places: Mapping[str, str] = header.get("origins", {})
         self._digests = {each["file"]: each["sha256"] for each in header.get("inputs", ())}
         self._evidence = evidence
+        self._known: dict[str, bool] = {}
 
     def where(self, key: Key, field: str = "") -> str:
         """``file:line`` of an object, or of a field; "" if nobody wrote it."""
@@ -42,7 +42,11 @@ class Origins:
     def _is_as_it_was(self, file: str) -> bool:
         """Whether a file is what it was when it was run; only then are its lines worth looking up."""
         wanted = self._digests.get(file)
-        return wanted is None or wanted == _digest(file)
+        if wanted is None:
+            return True
+        if file not in self._known:
+            self._known[file] = wanted == _digest(file)
+        return self._known[file]
 
     def story(self, key: Key, field: str = "") -> tuple[str, str]:
         """Where a fact about an object is written, and what the object was made from.
@@ -91,7 +95,6 @@ def _template_field(key: Key, maker: Key, field: str) -> str:
     return f"spec.volumeClaimTemplates[0].{field}" if field else "spec.volumeClaimTemplates"
 
 
-@cache
 def _digest(file: str) -> str:
     try:
         return sha256(Path(file).read_bytes()).hexdigest()
@@ -99,7 +102,6 @@ def _digest(file: str) -> str:
         return ""
 
 
-@cache
 def _line(file: str, line: int, kind: str, field: str) -> int:
     """The line of a field, if the object of that kind stands where it is said to."""
     origin = Origin(file, line)

@@ -112,10 +112,9 @@ def _detail(fact: Fact) -> dict[str, str]:
 def _missing_claim(pod: Pod, name: str) -> Fact:
     key = Key("PersistentVolumeClaim", pod.namespace, name)
     return Fact(
-        f"no claim {key}", f"claim {short(key)} does not exist", (key, pod.key),
-        f"if {short(pod)} did not use it",
-        lambda draft: relax.change_pod(draft, pod.key, lambda spec: relax.without_claim(spec, name)),
-        kind="no claim",
+        f"no claim {key}", f"claim {short(key)} does not exist, and {short(pod)} uses it", (pod.key, key),
+        "if it did not", lambda draft: relax.change_pod(draft, pod.key, lambda spec: relax.without_claim(spec, name)),
+        "spec.volumes", kind="no claim", detail=(name,),
     )
 
 
@@ -250,8 +249,8 @@ def _exclusive(evidence: Evidence, pod: Pod, node: Node) -> Iterator[Fact]:
             continue
         yield Fact(
             f"exclusive {claim.key}", f"{short(claim)} is for one pod at a time (ReadWriteOncePod)", (claim.key,),
-            "if it were for one node at a time", partial(_share, key=claim.key, volume=claim.spec.volume_name), "spec.accessModes", (node.name,),
-            kind="exclusive",
+            "if it were for one node at a time", partial(_share, key=claim.key, volume=claim.spec.volume_name),
+            "spec.accessModes", (node.name,), kind="exclusive",
         )
         for other in users:
             yield Fact(

@@ -8,6 +8,7 @@ then those that give nothing up and end or restart no running pod; then those th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +18,10 @@ from msgspec import Struct
 from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, evolve
 from simulator.choices import Scripted
+from simulator.cluster.store import Store
 from simulator.diagnosis.data import Repair
 from simulator.diagnosis.draft import Draft
-from simulator.diagnosis.judge import ALL, COUNT, Judge, Outcome
+from simulator.diagnosis.judge import ALL, COUNT, Judge, Outcome, ended
 from simulator.diagnosis.mend_claims import mend_bypass, mend_claims
 from simulator.diagnosis.mend_nodes import mend_nodes
 from simulator.diagnosis.mend_pods import mend_pods
@@ -33,12 +35,10 @@ from simulator.manifests.origin import Origin
 from simulator.scenario.file import TimelineEntry
 from simulator.scenario.load import Scenario
 from simulator.scenario.timeline import parse_timeline
-from simulator.simulation import Run, run
 
 KEPT, SET_ASIDE, LOST = "kept", "set aside", "lost"
-MOST: Final = 8
-"""No more repairs than this are told, unless all are wanted."""
 TRIED: Final = 60
+PAIRS: Final = 60
 FEWEST: Final = 8
 OBJECTS: Final = 40_000
 """So many candidates are tried for a knot at most, and at least; in between so many that a run of each has no more
@@ -84,7 +84,7 @@ class Mender:
         knots = [knot for alike in shapes for knot in alike]
         each = [self._candidates(knot) for knot in knots]
         if len(knots) == 1:
-            found = [tried for candidate in each[0] if (tried := self._try(candidate, None)) is not None]
+            found = self._mend_one(each[0], None)
         else:
             firsts = [sum(map(len, shapes[:place])) for place in range(len(shapes))]
             found = self._mend_together(knots, each, firsts)
@@ -93,9 +93,22 @@ class Mender:
 
     def _candidates(self, knot: Ailing) -> list[Candidate]:
         """What may mend a knot; less is tried where a run takes long."""
-        most = max(FEWEST, min(TRIED, OBJECTS // max(1, len(self._scene.draft.objects))))
         every = (candidate for family in FAMILIES for candidate in family(self._scene, knot))
-        return _without_doubles(every)[:most]
+        return _without_doubles(every)[: self._most(TRIED)]
+
+    def _mend_one(self, candidates: Sequence[Candidate], goal: tuple[Key, ...] | None) -> list[Tried]:
+        """What mends a knot alone; where that takes new hardware, or nothing does, two changes together as well."""
+        found = [tried for candidate in candidates if (tried := self._try(candidate, goal)) is not None]
+        if any(tried.outcome.always and not tried.candidate.needs_hardware for tried in found):
+            return found
+        plain = [candidate for candidate in candidates if not candidate.needs_hardware] if found else candidates
+        pairs = [pair for pair in combinations(plain, 2) if pair[0].family != pair[1].family]
+        pairs = pairs[: self._most(PAIRS)]
+        return [*found, *(tried for pair in pairs if (tried := self._try(_combined(pair), goal)) is not None)]
+
+    def _most(self, most: int) -> int:
+        """So many candidates, and fewer where a run takes long."""
+        return max(FEWEST, min(most, OBJECTS // max(1, len(self._scene.draft.objects))))
 
     def _mend_together(
         self, knots: Sequence[Ailing], each: Sequence[Sequence[Candidate]], firsts: Sequence[int]
@@ -118,11 +131,10 @@ class Mender:
         partly: list[Tried] = []
         for number, place in enumerate(firsts):
             after = firsts[number + 1] if number + 1 < len(firsts) else len(knots)
-            mends = [tried for one in each[place] if (tried := self._try(one, knots[place].keys)) is not None]
-            mends.sort(key=lambda tried: tried.cost)
+            mends = sorted(self._mend_one(each[place], knots[place].keys), key=lambda tried: tried.cost)
             partly += mends[:2]
             if mends:
-                best += _of_family(each[place:after], mends[0].candidate.family)
+                best += [mends[0].candidate, *_of_family(each[place + 1:after], mends[0].candidate.family)]
         together = self._try(_combined(best), None) if len(best) > 1 else None
         return [together] if together is not None else partly
 
@@ -154,9 +166,9 @@ class Mender:
     def _measured(
         self, candidate: Candidate, outcome: Outcome, scenario: Scenario, goal: tuple[Key, ...] | None
     ) -> Tried:
-        played = run(scenario, chooser=Scripted(), keep_log=False)
-        restarts = self._restarts(played)
-        aside, lost, freed = self._data(played)
+        store = ended(scenario, Scripted(), goal).cluster.store
+        restarts = self._restarts(store)
+        aside, lost, freed = self._data(store)
         notes = [*candidate.notes]
         if lost:
             notes.append(f"the data of {names(lost)} are lost")
@@ -182,9 +194,8 @@ class Mender:
         )
         return Tried(candidate, outcome, cost, repair)
 
-    def _restarts(self, played: Run) -> list[str]:
+    def _restarts(self, store: Store) -> list[str]:
         """Pods that were ready, and are others now, or gone."""
-        store = played.world.store
         found: list[str] = []
         for pod in self._scene.draft.list(Pod):
             after = store.get(Pod, pod.name, pod.namespace)
@@ -192,9 +203,8 @@ class Mender:
                 found.append(f"{pod.namespace}/{pod.name}" if pod.namespace != "default" else pod.name)
         return found
 
-    def _data(self, played: Run) -> tuple[list[Key], list[Key], list[str]]:
+    def _data(self, store: Store) -> tuple[list[Key], list[Key], list[str]]:
         """Claims whose data are set aside, and lost; and volumes that are Released now."""
-        store = played.world.store
         aside: list[Key] = []
         lost: list[Key] = []
         freed: list[str] = []

@@ -9,8 +9,18 @@ from simulator.diagnosis.data import Core, Member
 from simulator.diagnosis.table import PodTable
 from simulator.explanation.words import listing, short
 
-_PLACES = frozenset({"there", "size", "taint", "cordon", "down", "no volume", "limit", "uses"})
+_PLACES = frozenset({"there", "size", "taint", "cordon", "down", "no volume", "limit", "uses", "released"})
 """Kinds of facts that are about one node each; a rule with such facts closes only their nodes."""
+
+
+def ordered(core: Core, tables: Sequence[PodTable]) -> Core:
+    """The same core with its members in the order in which the story comes to them."""
+    if not tables:
+        return core
+    groups = _groups(core, [answers.node for answers in tables[0].nodes])
+    places = dict.fromkeys(core.members.index(member) for _, members in groups for member in members)
+    rest = [place for place in range(len(core.members)) if place not in places]
+    return Core(tuple(core.members[place] for place in (*places, *rest)))
 
 
 def tell(keys: Sequence[Key], shorts: Sequence[str], core: Core, tables: Sequence[PodTable]) -> tuple[str, ...]:
@@ -68,7 +78,7 @@ def _closing(core: Core, node: str) -> Iterator[list[Member]]:
         members = [member for member in core.members if member.rule == rule]
         named = [member for member in members if node in member.nodes]
         here = [member for member in members if member in named or (not member.nodes and _goes_with(member, named))]
-        placed = [member for member in members if member.kind in _PLACES]
+        placed = [member for member in members if member.kind in _PLACES or member.kind.startswith("volume ")]
         if named and (not placed or any(member in placed for member in named)
                       or any(member.ties for member in named)):
             yield here

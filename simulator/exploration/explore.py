@@ -217,7 +217,7 @@ def explore(
     grain = Grain(is_natural=interleavings == "ties", is_whole=interleavings != "writes", lag=lag)
     search = Search(scenario, ties, grain, faults, is_symmetric, is_reduced)
     with rare_collections():
-        why = search.run(most_states, must_stop, progress)
+        why = search.run(most_states, must_stop, progress) or search.restless()
     ends = search.ends()
     graph = search.graph
     verdicts = {end.verdict for end in ends}
@@ -352,6 +352,12 @@ class Search:
             self._space.failures,
         )
 
+    def restless(self) -> str:
+        """Why nothing can be said of some runs although all is explored; "" if there are none."""
+        if all(any(state in self._rests for state in states) for states in ends_of(self.graph)):
+            return ""
+        return "some runs go on for ever without once coming to rest, and these are not judged"
+
     def ends(self) -> tuple[End, ...]:
         """The ends, those that look the same from afar together; the likeliest first."""
         graph = self.graph
@@ -363,7 +369,7 @@ class Search:
         for states, chance in zip(found, chances, strict=True):
             rests = [self._rests[state] for state in states if state in self._rests]
             if not rests:
-                continue  # it goes round without ever coming to rest: not seen so far
+                continue  # see `restless`
             best = min(rests, key=lambda rest: len(rest.waiting))
             verdict = STUCK if best.waiting else CONVERGED
             is_livelock = verdict == STUCK and len({(rest.outline, tuple(rest.waiting.items())) for rest in rests}) > 1

@@ -19,6 +19,7 @@ from simulator.exploration.facts import UID, Fact, Facts, Time, Token, Version
 from simulator.exploration.identity import ByIdentity
 from simulator.exploration.resumable import Point
 from simulator.exploration.symmetry import Labels, Symmetry, in_order
+from simulator.scenario.kubectl import Kubectl
 
 _NAMING: Final = (PersistentVolume.KIND, PersistentVolumeClaim.KIND, Pod.KIND)
 """The kinds whose objects settle what equal things are called."""
@@ -156,13 +157,20 @@ class Fingerprints:
     def _history(self, point: Point | None) -> Iterator[Token]:
         if point is None:
             return
-        for each in point.path():
-            if each.before is None:
-                yield from self._facts.tokens(each.origin.view.argument)
-            for obj in {obj.key: obj for obj in each.seen if not self._facts.is_old(obj)}.values():
-                yield from self._facts.tokens(obj)
-            if each.answer is not None:
-                yield from self._facts.tokens(each.answer)
+        path = point.path()
+        parts = [tuple(self._told(each)) for each in path]
+        if path[0].origin.runtime.component.name == Kubectl.name:
+            parts = without_repeats(parts)
+        yield from self._facts.tokens(path[0].origin.view.argument)
+        for part in parts:
+            yield from part
+
+    def _told(self, point: Point) -> Iterator[Token]:
+        yield "told"  # be it nothing
+        for obj in {obj.key: obj for obj in point.seen if not self._facts.is_old(obj)}.values():
+            yield from self._facts.tokens(obj)
+        if point.answer is not None:
+            yield from self._facts.tokens(point.answer)
 
     # --- what it is called ------------------------------------------------------------------------------------------
 
@@ -313,3 +321,15 @@ def _steps(step: Step | Wake) -> Iterator[Token]:
             yield from (task.runtime.component.name, task.queue, *task.key, is_dead)
         case _:
             yield type(step).__name__
+
+
+def without_repeats(parts: list[Fact]) -> list[Fact]:
+    """A history without what came again and again at its end: the client's loops keep no count of their rounds.
+
+    >>> without_repeats([("a",), ("b",), ("c",), ("b",), ("c",), ("b",), ("c",)])
+    [('a',), ('b',), ('c',)]
+    """
+    for length in range(1, len(parts) // 2 + 1):
+        while len(parts) >= 2 * length and parts[-length:] == parts[-2 * length:-length]:
+            parts = parts[:-length]
+    return parts

@@ -30,7 +30,14 @@ from simulator.api.core import (
 from simulator.api.meta import Key, evolve
 from simulator.api.nodes import HOSTNAME
 from simulator.api.policy import PriorityClass
-from simulator.api.storage import NO_PROVISIONER, WAIT_FOR_FIRST_CONSUMER, StorageClass
+from simulator.api.storage import (
+    NO_PROVISIONER,
+    WAIT_FOR_FIRST_CONSUMER,
+    CSIDriver,
+    CSINode,
+    CSIStorageCapacity,
+    StorageClass,
+)
 from simulator.binding.reference import NOTHING, attributes_class, class_of, volume_mode
 from simulator.eventlog import CHANGES
 from simulator.explanation.verdict import CONVERGED, SCHEDULER_NAME
@@ -227,16 +234,20 @@ def _is_healthy(node: Node) -> bool:
 
 
 def _good_nodes(given: Input, inventory: Inventory, template: Template) -> list[Node]:
-    """The roomy nodes with enough volumes of their own for one of the pods, all classes waiting for the consumer."""
-    wishes = [wish for wish in inventory.wishes if wish.template is template]
+    """The roomy nodes with enough volumes of their own for one of the pods, or for which volumes can be made."""
     by_class: dict[str, list[Wish]] = {}
-    for wish in wishes:
+    for wish in inventory.wishes:
+        if wish.template is not template:
+            continue
         found = inventory.storage_class(wish.storage_class)
-        if found is None or found.provisioner != NO_PROVISIONER or found.allowed_topologies or (
-            found.volume_binding_mode != WAIT_FOR_FIRST_CONSUMER or wish.claim.spec.volume_name or wish.bound
-        ):
-            raise NotCovered("a class does not wait, or makes volumes")
-        by_class.setdefault(wish.storage_class, []).append(wish)
+        if found is None or found.allowed_topologies or wish.claim.spec.volume_name or wish.bound:
+            raise NotCovered("a class is missing, or its claims are not new")
+        if found.provisioner == NO_PROVISIONER:
+            if found.volume_binding_mode != WAIT_FOR_FIRST_CONSUMER:
+                raise NotCovered("a class does not wait")
+            by_class.setdefault(wish.storage_class, []).append(wish)
+        else:
+            _check_dynamic(inventory, found)
     enough: dict[str, int] = {}
     for name, alike in by_class.items():
         counts: dict[str, int] = {}
@@ -250,6 +261,18 @@ def _good_nodes(given: Input, inventory: Inventory, template: Template) -> list[
             enough[host] = enough.get(host, 0) + (number >= len(alike))
     return [node for node in _roomy_nodes(given, inventory, template)
             if enough.get(node.metadata.labels[HOSTNAME], 0) == len(by_class)]
+
+
+def _check_dynamic(inventory: Inventory, storage_class: StorageClass) -> None:
+    """A class whose volumes are made wherever they are wanted, and can be reached from everywhere."""
+    if storage_class.provisioner.startswith("kubernetes.io/") or storage_class.provisioner in inventory.provisioners:
+        raise NotCovered("nobody makes its volumes, or somebody with a will of his own")
+    if inventory.has(CSIDriver) or inventory.has(CSINode) or inventory.has(CSIStorageCapacity):
+        raise NotCovered("how many volumes there can be on a node is limited")
+    if storage_class.volume_binding_mode != WAIT_FOR_FIRST_CONSUMER and any(
+        is_free(item.obj) for item in inventory.volumes_of_class(storage_class.name)
+    ):
+        raise NotCovered("a claim may get a volume that is there already, wherever it is")
 
 
 def _will_do(volume: PersistentVolume, wish: Wish) -> bool:

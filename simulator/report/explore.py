@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 from msgspec import Struct
 
@@ -21,12 +20,10 @@ from simulator.explanation.words import count, listing
 from simulator.exploration.chances import Bounds
 from simulator.exploration.explore import End, Exploration
 from simulator.report.happenings import NO_RETURN
-from simulator.report.shortest import story, story_lines
+from simulator.report.shortest import story_lines
 from simulator.report.told import volume_place
 from simulator.scenario.header import header_of
-from simulator.version import __version__
 
-API_VERSION: Final = "bindsim/v1"
 WIDTH: Final = 100
 ROWS: Final = 20
 """So many ends are shown."""
@@ -36,7 +33,7 @@ _NAMES: Final = 5
 """So many pods of an end are named."""
 _LONGEST, _LONG, _LONGEST_LINE = 16, 40, 400
 """Characters of a fraction that is written out in the table; in a sentence; by itself."""
-_NOTES: Final = {"assumed": "Assumed", "notSimulated": "Not simulated", "warnings": "Warnings"}
+NOTES: Final = {"assumed": "Assumed", "notSimulated": "Not simulated", "warnings": "Warnings"}
 
 
 class Stuck(Struct, frozen=True):
@@ -162,8 +159,9 @@ def _verdict(found: Exploration, width: int) -> list[str]:
         lines.append(f"Complete: {seen}, and there are no more{distinct}")
     else:
         left = len(found.graph.open_states)
-        lines.append(f"Incomplete: {found.why_incomplete} after {seen}; {count(left, 'state')} "
-                     f"{'was' if left == 1 else 'were'} left unexplored, and nothing is claimed of what follows them")
+        rest = (f"; {count(left, 'state')} {'was' if left == 1 else 'were'} left unexplored, and nothing is claimed of "
+                "what follows them") if left else ""
+        lines.append(f"Incomplete: {found.why_incomplete}{' after ' if left else ': '}{seen}{rest}")
     if found.stuck is not None and _LONGEST_LINE >= len(str(found.stuck)) > _LONG:
         lines.append(f"Exactly: {found.stuck}")
     wrong = sum(bool(end.failures) for end in found.ends)
@@ -380,14 +378,14 @@ def left_out(found: Exploration) -> list[str]:
         texts.append("API calls that fail (--faults 1)")
     if found.ties in ("first", "last"):
         texts.append("other ways in which ties can fall (--ties uniform)")
-    if not found.is_complete:
+    if found.graph.open_states:
         texts.append(f"what follows {count(len(found.graph.open_states), 'state')} (--states and --time go further)")
     return texts
 
 
 def _notes(found: Exploration, width: int) -> Iterator[list[str]]:
     header = header_of(found.scenario, 0, found.ties)
-    for key, title in _NOTES.items():
+    for key, title in NOTES.items():
         if header.get(key):
             yield [title, *(line for note in header[key] for line in _indented(_wrapped(note, width - 2)))]
 
@@ -408,61 +406,3 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _indented(lines: Iterable[str]) -> list[str]:
     return [f"  {line}".rstrip() for line in lines]
-
-
-# --- JSON -----------------------------------------------------------------------------------------------------------
-
-
-def explore_result(found: Exploration, is_full: bool = False) -> str:
-    """An exploration as JSON text: kind ExploreResult; fractions as texts beside their decimals."""
-    return json.dumps(explore_data(found, is_full), indent=2, ensure_ascii=False) + "\n"
-
-
-def explore_data(found: Exploration, is_full: bool = False) -> dict[str, Any]:
-    """An exploration as JSON data."""
-    header = header_of(found.scenario, 0, found.ties)
-    return {
-        "apiVersion": API_VERSION, "kind": "ExploreResult", "version": __version__,
-        "scenario": found.scenario.name, "title": found.scenario.spec.title,
-        "parameters": dict(found.scenario.parameters),
-        "ties": found.ties, "interleavings": found.interleavings, "lag": found.lag, "faults": found.faults,
-        "isSymmetric": found.is_symmetric, "explored": explored(found), "verdict": found.verdict,
-        "isComplete": found.is_complete, "whyIncomplete": found.why_incomplete,
-        "stuck": _fraction(found.stuck),
-        "stuckBounds": _bounds(found.bounds),
-        "states": found.states, "transitions": found.transitions, "outlines": found.outlines,
-        "openStates": len(found.graph.open_states),
-        "ends": [_end(number, end) for number, end in enumerate(found.ends, 1)],
-        "shortestRuns": [_run(stuck) for stuck in stories(found, is_full)],
-        "notExplored": left_out(found),
-        "notes": {key: list(header.get(key, ())) for key in _NOTES},
-    }
-
-
-def _end(number: int, end: End) -> dict[str, Any]:
-    return {
-        "number": number, "verdict": end.verdict, "isLivelock": end.is_livelock, "chance": _fraction(end.chance),
-        "bounds": _bounds(end.bounds),
-        "waiting": dict(end.waiting), "placements": dict(end.placements), "bindings": dict(end.bindings),
-        "failures": list(end.failures), "states": list(end.states),
-    }
-
-
-def _run(stuck: Stuck) -> dict[str, Any]:
-    return {
-        "end": stuck.number, "alike": list(stuck.alike),
-        "timeline": [{"time": each.time, "object": str(each.subject), "what": each.what, "text": each.text}
-                     for each in story(stuck.log, is_full=True)],
-        "hasPointOfNoReturn": has_no_return(stuck.log),
-        "reasons": [reason.plain() for reason in explain(gather(stuck.log))],
-    }
-
-
-def _bounds(bounds: Bounds | None) -> dict[str, Any] | None:
-    return None if bounds is None else {
-        "least": _fraction(bounds.least), "greatest": _fraction(bounds.greatest), "isExact": bounds.is_exact,
-    }
-
-
-def _fraction(chance: Fraction | None) -> dict[str, Any] | None:
-    return None if chance is None else {"fraction": str(chance), "decimal": float(chance)}

@@ -22,6 +22,8 @@ ROWS: Final = 12
 """So many rows of a table of nodes are shown."""
 TOLD: Final = 1
 """So many knots of one kind are told, unless all is wanted."""
+REPAIRS: Final = 8
+"""So many repairs are told, unless all are wanted."""
 WAYS: Final = 4
 """So many ways out are told."""
 _DATA: Final = {"kept": "keeps all data", "set aside": "SETS DATA ASIDE", "lost": "LOSES DATA"}
@@ -154,12 +156,13 @@ def _proof(knot: Knot, numbered: Sequence[Member]) -> str:
     """What was shown, and how."""
     members = knot.cores[0].members
     others = knot.facts - len(members)
-    away = f"with the {count(others, 'other fact')} in question taken away it stays stuck, and " if others else ""
-    each = "without it" if len(members) == 1 else "with any one of these taken away too"
+    which = "the other fact" if others == 1 else f"the {others} other facts"
+    away = f"with {which} in question taken away it stays stuck, and " if others else ""
+    each = "without it," if len(members) == 1 else "with any one of these taken away" + (" too" if others else "")
     single = [way.members[0] for way in knot.ways_out if len(way.members) == 1]
     text = f"Proof, by {count(knot.experiments, 'experiment')} that begin here: {away}{each} it can resolve."
-    if len(single) == len(members) and len(members) > 1:
-        return f"{text} Any one of them is a way out by itself."
+    if len(single) == len(members):
+        return text if len(members) == 1 else f"{text} Any one of them is a way out by itself."
     ways = [_together(way, numbered) for way in knot.ways_out[:WAYS]]
     return f"{text} Ways out: {'; '.join(ways)}." if ways else text
 
@@ -214,7 +217,7 @@ def _turned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def _repairs(found: Diagnosis, width: int, is_full: bool) -> Iterator[str]:
-    shown = found.repairs if is_full else found.repairs[: found.most]
+    shown = found.repairs if is_full else found.repairs[:REPAIRS]
     if not shown:
         yield "Repairs: none was found that mends it"
         return

@@ -226,7 +226,8 @@ CASES = [
     ),
     Stuck(
         name="two reasons at once", given=[make_node("n1", taints=[{"key": "a", "effect": "NoSchedule"}], cpu="2")],
-        steps=[apply(make_pod("p", cpu="4"), at="1s")], core=["p asks for 4 cpu", "n1 has 2 cpu"], repair="add a node",
+        steps=[apply(make_pod("p", cpu="4"), at="1s")], core=["p asks for 4 cpu", "n1 has 2 cpu"],
+        repair="take the taint a from n1; let p ask for a tenth of the cpu",
     ),
     Stuck(
         name="A10 three replicas share a claim",

@@ -57,7 +57,8 @@ NAMES = "abcdefg"
 @st.composite
 def graphs(draw: st.DrawFn) -> WaitFor:
     return WaitFor(tuple(
-        vertex(name, draw(st.sampled_from((ALL, ANY))), *draw(st.lists(st.sampled_from(NAMES), max_size=3, unique=True)))
+        vertex(name, draw(st.sampled_from((ALL, ANY))),
+               *draw(st.lists(st.sampled_from(NAMES), max_size=3, unique=True)))
         for name in NAMES
     ))
 

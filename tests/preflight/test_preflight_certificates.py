@@ -76,6 +76,21 @@ def test_there_is_room_to_spare_with_a_good_node_for_each_new_pod() -> None:
     assert not spare(three_nodes()[1:], new_set(replicas=3))
 
 
+@pytest.mark.parametrize("mode", ["Immediate", "WaitForFirstConsumer"])
+def test_volumes_that_are_made_where_they_are_wanted_need_only_nodes(mode: str) -> None:
+    network = storage_class("network", mode, provisioner="csi.example.com")
+    new = new_set(replicas=3)
+    new["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] = "network"
+    assert "3 nodes" in spare([*three_nodes(free=0), network], new)
+    assert explore(given_by([*three_nodes(free=0), network], new).scenario, most_states=3000).verdict == "always converges"
+    limits: Plain = {"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": "node1", "uid": "c-1"},
+                     "spec": {"drivers": [{"name": "csi.example.com", "nodeID": "n", "topologyKeys": [],
+                                           "allocatable": {"count": 1}}]}}
+    assert not spare([*three_nodes(free=0), network, limits], new)
+    stray = volume("stray", "node1", class_name="network")
+    assert bool(spare([*three_nodes(free=0), network, stray], new)) == (mode == "WaitForFirstConsumer")
+
+
 def test_two_new_sets_count_together() -> None:
     assert spare(three_nodes(), new_set("a", 1), new_set("b", 2))
     assert not spare(three_nodes(), new_set("a", 2), new_set("b", 2))

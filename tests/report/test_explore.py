@@ -175,3 +175,10 @@ def test_the_point_of_no_return_follows_the_step_that_is_to_blame(interleavings:
             claim = "data-consul-1" if "Pod/default/consul-1" in each.waiting else "data-consul-2"
             assert what[places[0] - 1][1].startswith(f"{claim} bound to pv-")
             assert what[places[0]][1] == "point of no return: from here on every run gets stuck"
+
+
+def test_runs_that_never_rest_are_not_judged(devil: Exploration) -> None:
+    why = "some runs go on for ever without once coming to rest, and these are not judged"
+    found = _changed(devil, verdict="no verdict", is_complete=False, why_incomplete=why, stuck=None, ends=())
+    assert f"Incomplete: {why}: 25 states, 27 transitions" in verdict_of(found)
+    assert "left unexplored" not in verdict_of(found)
