@@ -18,7 +18,8 @@ from simulator.cli.interrupt import heard
 from simulator.errors import ScenarioError
 
 if TYPE_CHECKING:
-    from simulator.exploration.explore import Exploration, Progress
+    from simulator.exploration.explore import Exploration
+    from simulator.exploration.search import Progress
 
 _CODES = {"always converges": CONVERGED, "may get stuck": MAY_GET_STUCK, "always gets stuck": STUCK}
 

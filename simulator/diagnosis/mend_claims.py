@@ -35,7 +35,7 @@ def mend_claims(scene: Scene, ailing: Ailing) -> Iterator[Candidate]:
     for pod in scene.pods_of(ailing):
         held = [claim for claim in scene.claims(pod) if claim.spec.volume_name]
         for claims in _choices(held):
-            yield Candidate("remake", f"make {names(claims)} and {names([pod])} anew",
+            yield Candidate("remake", f"make {names([*claims, pod])} anew",
                             tuple(scene.remakes(pod, claims)), may_be_luck=True)
             yield from _later(scene, pod, claims)
             if any(scene.is_immediate(claim) for claim in claims):
@@ -106,8 +106,8 @@ def _later(scene: Scene, pod: Pod, claims: Sequence[PersistentVolumeClaim]) -> I
         switched = [replace({**manifest_of(each), "volumeBindingMode": WAIT_FOR_FIRST_CONSUMER})
                     for each in classes.values()]
         yield Candidate(
-            "later", f"let class {listing(classes)} wait for the first consumer, and make {names(claims)} and "
-            f"{names([pod])} anew", (*switched, *scene.remakes(pod, claims)),
+            "later", f"let class {listing(classes)} wait for the first consumer; make {names([*claims, pod])} anew",
+            (*switched, *scene.remakes(pod, claims)),
         )
 
 

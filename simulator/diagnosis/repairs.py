@@ -236,7 +236,7 @@ def _without_doubles(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Each once that does the same."""
     found: dict[str, Candidate] = {}
     for candidate in candidates:
-        found.setdefault(repr(tuple(do.entries for do in candidate.does)) + repr(candidate.edit), candidate)
+        found.setdefault(repr(candidate.does), candidate)
     return list(found.values())
 
 
@@ -248,7 +248,7 @@ def _of_family(each: Sequence[Sequence[Candidate]], family: str) -> list[Candida
 
 def _combined(parts: Sequence[Candidate]) -> Candidate:
     """Several candidates as one; steps that they have in common are done once."""
-    does = list({repr(do.entries): do for part in parts for do in part.does}.values())
+    does = list({repr(do): do for part in parts for do in part.does}.values())
     edits = [part.edit for part in parts if part.edit is not None]
 
     def edit(draft: Draft) -> None:
@@ -264,7 +264,7 @@ def _combined(parts: Sequence[Candidate]) -> Candidate:
 
 
 def _title(parts: Sequence[Candidate]) -> str:
-    titles = list(dict.fromkeys(part.title for part in parts))
+    titles = list(dict.fromkeys(title for part in parts for title in part.title.split("; ")))
     return "; ".join(titles[:3]) + (f"; and so on for {len(titles) - 3} more" if len(titles) > 3 else "")
 
 

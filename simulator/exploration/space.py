@@ -118,7 +118,9 @@ class Space:
         """Entries of the timeline that went wrong, and a condition that has not come true."""
         script = self.cluster.script
         never = script.waiting_for
-        return (*script.failures, *((f'"{never}" never came true',) if never is not None else ()))
+        if never is not None:
+            return (*script.failures, f'"{never}" never came true')
+        return (*script.failures, *(() if script.is_done else (script.place,)))
 
     def is_at_rest(self, moment: Moment) -> bool:
         """Whether nothing can come without waiting."""

@@ -13,8 +13,10 @@ ones, and the nodes in question have room for one of the new pods each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
+
+from msgspec import Struct
 
 from simulator.api.apps import StatefulSet, parent_and_ordinal
 from simulator.api.core import (
@@ -27,7 +29,7 @@ from simulator.api.core import (
     ResourceQuota,
     Service,
 )
-from simulator.api.meta import Key, evolve
+from simulator.api.meta import Key, Object, evolve
 from simulator.api.nodes import HOSTNAME
 from simulator.api.policy import PriorityClass
 from simulator.api.storage import (
@@ -39,6 +41,7 @@ from simulator.api.storage import (
     StorageClass,
 )
 from simulator.binding.reference import NOTHING, attributes_class, class_of, volume_mode
+from simulator.cluster.admission.defaults import with_defaults
 from simulator.eventlog import CHANGES
 from simulator.explanation.verdict import CONVERGED, SCHEDULER_NAME
 from simulator.preflight.input import Input
@@ -61,29 +64,30 @@ def room_to_spare(given: Input, inventory: Inventory, first: Run) -> str:
     try:
         if first.verdict != CONVERGED or first.failures:
             raise NotCovered("one run does not converge")
-        templates = _new_pods(given, inventory)
-        wanted = sum(template.replicas for template in templates)
+        crews = _crews(given, inventory)
+        wanted = sum(crew.number for crew in crews)
         _check_calm(given, first)
-        _check_strangers(given, inventory)
-        least = min(len(_good_nodes(given, inventory, template)) for template in templates)
+        _check_strangers(given, inventory, crews)
+        least = min(len(_good_nodes(given, inventory, crew)) for crew in crews)
     except NotCovered:
         return ""
     if least < wanted:
         return ""
     pods = "the new pod finds a node" if wanted == 1 else (
         f"each of {wanted} new pods spoils one node for the others at the most, and they find one")
-    return f"{pods}: {least} nodes have room and volumes for any of them"
+    have = "1 node has" if least == 1 else f"{least} nodes have"
+    return f"{pods}: {have} room and volumes for any of them"
 
 
 def without_what_runs(given: Input, inventory: Inventory, first: Run) -> Scenario | None:
     """The cluster without what runs already, where that makes no difference to the odds; None if it may."""
     try:
-        templates = _new_pods(given, inventory)
-        if len(templates) != 1:
-            raise NotCovered("more than one new set")
+        crews = _crews(given, inventory)
+        if len(crews) != 1 or not crews[0].is_whole:
+            raise NotCovered("more than one new set, or not a new one")
         _check_calm(given, first)
-        _check_strangers(given, inventory)
-        template = templates[0]
+        _check_strangers(given, inventory, crews)
+        template = crews[0].template
         wishes = [wish for wish in inventory.wishes if wish.template is template]
         classes = {wish.storage_class for wish in wishes}
         if not all(inventory.is_immediate(name) and not inventory.is_dynamic(name) for name in classes):
@@ -106,21 +110,63 @@ def without_what_runs(given: Input, inventory: Inventory, first: Run) -> Scenari
 # --- what must hold ---------------------------------------------------------------------------------------------------
 
 
-def _new_pods(given: Input, inventory: Inventory) -> list[Template]:
-    """The new sets' pods, if nothing else is applied that could matter."""
-    there = {item.obj.key for item in given.present}
+class Crew(Struct, frozen=True):
+    """Pods that are to come: all of a new set, or those that an existing one is given more of.
+
+    Attributes
+    ----------
+    first : the first ordinal that is to come.
+    number : how many.
+    """
+
+    template: Template
+    sts: StatefulSet
+    first: int
+    number: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the set is new."""
+        return self.number == self.sts.replicas
+
+
+def _crews(given: Input, inventory: Inventory) -> list[Crew]:
+    """The pods that are to come, if nothing is applied but what makes them."""
+    there = {item.obj.key: item.obj for item in given.present}
     if not given.present or given.new_not_simulated:
         raise NotCovered("there is no cluster, or something applied is not simulated")
+    has_set = False
     for item in given.new:
-        if not isinstance(item.obj, _HARMLESS) or item.obj.key in there:
+        is_set = isinstance(item.obj, StatefulSet)
+        has_set = has_set or is_set
+        if not isinstance(item.obj, _HARMLESS) or (item.obj.key in there and not is_set):
             raise NotCovered(f"{item.obj.key} is applied")
-    new = {item.obj.key for item in given.new if isinstance(item.obj, StatefulSet)}
-    found = [template for template in inventory.templates if template.item.obj.key in new and template.replicas]
-    if not found:
-        raise NotCovered("no new set")
-    for template in found:
-        _check_plain(template)
-    return found
+        if isinstance(item.obj, StorageClass) and has_set:
+            raise NotCovered("a class comes after a set: its claims may be bound as if there were no class")
+    new = {item.obj.key for item in given.new}
+    found = [_crew(template, there.get(template.item.obj.key))
+             for template in inventory.templates if template.item.obj.key in new]
+    crews = [crew for crew in found if crew.number]
+    if not crews:
+        raise NotCovered("no pod is to come")
+    for crew in crews:
+        _check_plain(crew.template)
+    return crews
+
+
+def _crew(template: Template, before: Object | None) -> Crew:
+    """The pods of a set that are to come; `before` is the set as it is."""
+    sts = template.item.obj
+    assert isinstance(sts, StatefulSet)
+    if before is None:
+        return Crew(template, sts, sts.start, sts.replicas)
+    old = with_defaults(before)
+    assert isinstance(old, StatefulSet)
+    if evolve(sts.spec, replicas=old.replicas) != evolve(old.spec, replicas=old.replicas) or (
+        sts.replicas < old.replicas or old.status.ready_replicas != old.replicas
+    ):
+        raise NotCovered("more than the number of replicas is changed, or it is not up")
+    return Crew(template, sts, old.start + old.replicas, sts.replicas - old.replicas)
 
 
 def _check_plain(template: Template) -> None:
@@ -143,7 +189,7 @@ def _check_plain(template: Template) -> None:
 
 def _check_calm(given: Input, first: Run) -> None:
     """Nothing of the present cluster changes but what the new sets take."""
-    there = {item.obj.key for item in given.present}
+    there = {item.obj.key for item in given.present} - {item.obj.key for item in given.new}
     taken = {claim.spec.volume_name for claim in first.world.store.list(PersistentVolumeClaim)
              if claim.key not in there}
     for entry in first.log.entries:
@@ -155,31 +201,31 @@ def _check_calm(given: Input, first: Run) -> None:
         raise NotCovered("there are quotas")
 
 
-def _check_strangers(given: Input, inventory: Inventory) -> None:
-    """No present pod or claim waits for anything, and no volume or claim has to do with the new sets."""
-    new = [item.obj for item in given.new if isinstance(item.obj, StatefulSet)]
-    names = {(obj.namespace, obj.name) for obj in new}
-    claims = {(obj.namespace, f"{template.name}-{obj.name}") for obj in new
-              for template in obj.spec.volume_claim_templates}
-    for item in given.present:
-        obj = item.obj
+def _check_strangers(given: Input, inventory: Inventory, crews: Sequence[Crew]) -> None:
+    """No present pod or claim waits for anything, and no object has to do with the pods that are to come."""
+    first_of = {(crew.sts.namespace, crew.sts.name): crew.first for crew in crews}
+    first_of |= {(crew.sts.namespace, f"{template.name}-{crew.sts.name}"): crew.first
+                 for crew in crews for template in crew.sts.spec.volume_claim_templates}
+
+    def is_to_come(namespace: str, name: str) -> bool:
+        member = parent_and_ordinal(name)
+        return member is not None and member[1] >= first_of.get((namespace, member[0]), member[1] + 1)
+
+    for obj in (item.obj for item in given.present):
         if obj.metadata.is_terminating:
             raise NotCovered(f"{obj.key} is being deleted")
         if isinstance(obj, Pod):
-            member = parent_and_ordinal(obj.name)
             if not obj.is_finished and not obj.spec.node_name:
                 raise NotCovered(f"{obj.key} waits")
-            if member is not None and (obj.namespace, member[0]) in names:
+            if is_to_come(obj.namespace, obj.name):
                 raise NotCovered(f"{obj.key} is there already")
         elif isinstance(obj, PersistentVolumeClaim):
-            member = parent_and_ordinal(obj.name)
-            if obj.status.phase == "Pending" or (member is not None and (obj.namespace, member[0]) in claims):
+            if obj.status.phase != "Bound" or is_to_come(obj.namespace, obj.name):
                 raise NotCovered(f"{obj.key} waits, or is there already")
-        elif isinstance(obj, PersistentVolume) and obj.spec.claim_ref is not None:
-            reference = obj.spec.claim_ref
-            member = parent_and_ordinal(reference.name)
-            if not reference.uid or (member is not None and (reference.namespace, member[0]) in claims):
-                raise NotCovered(f"{obj.key} is reserved")
+        elif isinstance(obj, PersistentVolume) and (reference := obj.spec.claim_ref) is not None and (
+            not reference.uid or is_to_come(reference.namespace, reference.name)
+        ):
+            raise NotCovered(f"{obj.key} is reserved")
     if any(not item.is_new and item.obj.status.phase in ("", "Pending") and item.obj.spec.claim_ref is None
            for item in inventory.volumes):
         raise NotCovered("a volume is not looked at yet")
@@ -233,15 +279,15 @@ def _is_healthy(node: Node) -> bool:
     return all(each.status == ("True" if each.type == "Ready" else "False") for each in node.status.conditions)
 
 
-def _good_nodes(given: Input, inventory: Inventory, template: Template) -> list[Node]:
+def _good_nodes(given: Input, inventory: Inventory, crew: Crew) -> list[Node]:
     """The roomy nodes with enough volumes of their own for one of the pods, or for which volumes can be made."""
     by_class: dict[str, list[Wish]] = {}
     for wish in inventory.wishes:
-        if wish.template is not template:
+        if wish.template is not crew.template:
             continue
         found = inventory.storage_class(wish.storage_class)
-        if found is None or found.allowed_topologies or wish.claim.spec.volume_name or wish.bound:
-            raise NotCovered("a class is missing, or its claims are not new")
+        if found is None or found.allowed_topologies or wish.claim.spec.volume_name:
+            raise NotCovered("a class is missing, or its claims ask for a volume by name")
         if found.provisioner == NO_PROVISIONER:
             if found.volume_binding_mode != WAIT_FOR_FIRST_CONSUMER:
                 raise NotCovered("a class does not wait")
@@ -259,7 +305,7 @@ def _good_nodes(given: Input, inventory: Inventory, template: Template) -> list[
                 counts[reach.values[0]] = counts.get(reach.values[0], 0) + 1
         for host, number in counts.items():
             enough[host] = enough.get(host, 0) + (number >= len(alike))
-    return [node for node in _roomy_nodes(given, inventory, template)
+    return [node for node in _roomy_nodes(given, inventory, crew.template)
             if enough.get(node.metadata.labels[HOSTNAME], 0) == len(by_class)]
 
 

@@ -19,6 +19,7 @@ from simulator.binding.reference import affinity_matches, class_of, default_clas
 from simulator.cluster.admission.apply import apply_patch
 from simulator.cluster.admission.defaults import with_defaults
 from simulator.cluster.admission.nodes import node_defaults
+from simulator.cluster.admission.strategies import strategy_of
 from simulator.manifests.loader import Loaded
 from simulator.manifests.origin import Origin
 from simulator.preflight.input import Input
@@ -152,6 +153,7 @@ class Inventory:
                 obj = apply_patch(there.obj, loaded.raw)
             except msgspec.ValidationError:
                 obj = there.obj  # the API server will refuse it, and the preflight says so
+            obj = strategy_of(obj).changed(with_defaults(obj), there.obj, 0)
         obj = with_defaults(obj)
         if isinstance(obj, Node):
             obj = node_defaults(obj, label=not obj.metadata.uid)[0]

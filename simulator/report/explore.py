@@ -18,7 +18,8 @@ from simulator.explanation.reasons import explain, render
 from simulator.explanation.verdict import CONVERGED, NO_VERDICT, STUCK
 from simulator.explanation.words import count, listing
 from simulator.exploration.chances import Bounds
-from simulator.exploration.explore import End, Exploration
+from simulator.exploration.ends import End
+from simulator.exploration.explore import Exploration
 from simulator.report.happenings import NO_RETURN
 from simulator.report.shortest import story_lines
 from simulator.report.told import volume_place

@@ -9,7 +9,8 @@ from typing import Any
 from simulator.explanation.evidence import gather
 from simulator.explanation.reasons import explain
 from simulator.exploration.chances import Bounds
-from simulator.exploration.explore import End, Exploration
+from simulator.exploration.ends import End
+from simulator.exploration.explore import Exploration
 from simulator.report.data import API_VERSION
 from simulator.report.explore import NOTES, Stuck, explored, has_no_return, left_out, stories
 from simulator.report.shortest import story

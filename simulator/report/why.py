@@ -97,7 +97,10 @@ def _verdict(found: Diagnosis, width: int) -> list[str]:
 
 def _knot(knot: Knot, width: int, is_full: bool) -> Iterator[list[str]]:
     story = list(knot.story) or [f"{_short(name)} {why}" for name, why in zip(knot.objects, knot.short, strict=True)]
-    lines = ["Why", *(line for each in story for line in _wrapped(each.lstrip(), width, "  " + _indent(each), "    "))]
+    lines = ["Why"]
+    for each in story:
+        first = "  " + _indent(each)
+        lines += _wrapped(each.lstrip(), width, first, first + "    ")
     if knot.effects:
         lines += _wrapped(f"so {listing(knot.effects)}", width, "  ", "    ")
     if knot.remark:
@@ -190,7 +193,7 @@ def _table(found: PodTable, width: int, is_full: bool) -> Iterator[str]:
         rows = [(listing(names, 2), *answers) for answers, names in groups.items()]
     if is_full:
         yield from (f"  {line}" for line in table(_turned([("RULE", *rules), *rows[:ROWS]])))
-    else:
+    elif rules:
         yield from (f"  {line}" for line in table([("NODE", *rules), *rows[:ROWS]]))
     if len(rows) > ROWS:
         yield f"  and {count(len(rows) - ROWS, 'more group')} of nodes"

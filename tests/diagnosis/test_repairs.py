@@ -135,7 +135,8 @@ def test_kubectl_understands_the_commands(repairs: list[Repair]) -> None:
         for step in repair.steps:
             if step.command:
                 words = shlex.split(step.command)
-                shape = " ".join(word.partition("=")[0].partition("/")[0] for word in words if not word.startswith("{"))
+                plain = [word for word in words if not word.startswith("{")]
+                shape = " ".join(word.partition("=")[0].partition("/")[0] for word in plain)
                 shapes.setdefault(shape, (step.command, step.manifest))
     assert len(shapes) > 10
     for command, manifest in shapes.values():

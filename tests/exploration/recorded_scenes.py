@@ -10,7 +10,7 @@ from typing import Any
 from simulator.api.core import PersistentVolume
 from simulator.api.meta import Key, decode
 from simulator.choices import Seeded
-from simulator.exploration.explore import End
+from simulator.exploration.ends import End
 from simulator.manifests.origin import Origin
 from simulator.scenario.file import Spec
 from simulator.scenario.initial import Initial, from_plain, together, with_namespaces

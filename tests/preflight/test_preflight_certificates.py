@@ -82,13 +82,36 @@ def test_volumes_that_are_made_where_they_are_wanted_need_only_nodes(mode: str) 
     new = new_set(replicas=3)
     new["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] = "network"
     assert "3 nodes" in spare([*three_nodes(free=0), network], new)
-    assert explore(given_by([*three_nodes(free=0), network], new).scenario, most_states=3000).verdict == "always converges"
+    given = given_by([*three_nodes(free=0), network], new)
+    assert explore(given.scenario, most_states=3000).verdict == "always converges"
     limits: Plain = {"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": "node1", "uid": "c-1"},
                      "spec": {"drivers": [{"name": "csi.example.com", "nodeID": "n", "topologyKeys": [],
                                            "allocatable": {"count": 1}}]}}
     assert not spare([*three_nodes(free=0), network, limits], new)
     stray = volume("stray", "node1", class_name="network")
     assert bool(spare([*three_nodes(free=0), network, stray], new)) == (mode == "WaitForFirstConsumer")
+
+
+def test_a_set_that_is_given_more_replicas_needs_room_for_those_only() -> None:
+    four = [*three_nodes(), node("node4"), volume("free-node4-0", "node4")]
+    more = new_set("db", 4)
+    more["spec"]["template"]["spec"]["containers"] = [
+        {"name": "db", "image": "registry.example.com/db:1", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]
+    assert spare(four, more) == "the new pod finds a node: 1 node has room and volumes for any of them"
+    assert explore(given_by(four, more).scenario).verdict == "always converges"
+    assert not spare(three_nodes(), more)
+    old = volume("old", "node1", claim="data-db-3")
+    assert not spare([*four, old], more)  # its claim is there already: the pod must go where that is
+    more["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.example.com/db:2"
+    assert not spare(four, more)
+
+
+def test_a_class_that_comes_after_its_set_is_not_covered() -> None:
+    cluster = [obj for obj in three_nodes() if obj["kind"] != "StorageClass"]
+    late = storage_class()
+    late["metadata"] = {"name": "local"}
+    assert spare(cluster, late, new_set())
+    assert not spare(cluster, new_set(), late)
 
 
 def test_two_new_sets_count_together() -> None:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from simulator.api.meta import Key
 from simulator.eventlog import Log
 from simulator.exploration.chances import Bounds
-from simulator.exploration.explore import End, Exploration, explore
+from simulator.exploration.ends import End
+from simulator.exploration.explore import Exploration, explore
 from simulator.report.explore import chance_text, example, explore_lines, explored, short_of
 from simulator.report.happenings import NO_RETURN, Happening
 from simulator.report.shortest import MOST, story, story_lines
