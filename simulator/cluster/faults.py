@@ -62,5 +62,5 @@ class Faults:
                 fate = calls.fate if calls.fate != NONE else ask(Choose(POINT, key, (NONE, FAILED, LOST)))
                 if fate != NONE:
                     self.calls[place] = replace(calls, times=calls.times - 1)
-                return fate
+                    return fate
         return NONE

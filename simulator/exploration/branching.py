@@ -58,7 +58,7 @@ class Branching:
             return options[0]
         if self._told:
             return self._told.pop(0)
-        shares = self._policy(point, size, weights)
+        shares = self._policy(point, size, weights) if point != FAULT else None  # it may always fail
         sorts: dict[str, list[int]] = {}
         for place, option in enumerate(options):
             if shares is None or shares[place]:

@@ -38,11 +38,12 @@ NODE_LOCAL: Final = frozenset({
 
 
 class Item(Struct, Generic[T], frozen=True):
-    """An object, where it is written, and whether it is about to be applied."""
+    """An object, where it is written, whether it is about to be applied, and after how many others."""
 
     obj: T
     origin: Origin
     is_new: bool
+    turn: int = 0
 
     @property
     def title(self) -> str:
@@ -136,15 +137,15 @@ class Inventory:
         self._items: dict[str, dict[Key, Item[Object]]] = {}
         for item in given.present:
             self._add(item, False)
-        for item in given.new:
-            self._add(item, True)
+        for turn, item in enumerate(given.new):
+            self._add(item, True, turn)
         if not given.present:  # nodes that --nodes or a generator has made
             known = {item.obj.key for item in given.new}
             for item in given.scenario.initial.objects:
                 if item.obj.key not in known:
                     self._add(item, True)
 
-    def _add(self, loaded: Loaded, is_new: bool) -> None:
+    def _add(self, loaded: Loaded, is_new: bool, turn: int = 0) -> None:
         obj = loaded.obj
         objects = self._items.setdefault(obj.KIND, {})
         there = objects.get(obj.key)
@@ -157,7 +158,7 @@ class Inventory:
         obj = with_defaults(obj)
         if isinstance(obj, Node):
             obj = node_defaults(obj, label=not obj.metadata.uid)[0]
-        objects[obj.key] = Item(obj, loaded.origin, is_new)
+        objects[obj.key] = Item(obj, loaded.origin, is_new, turn)
 
     # --- objects ----------------------------------------------------------------------------------------------------
 
@@ -170,8 +171,8 @@ class Inventory:
         return self._items.get(kind.KIND, {}).get(Key(kind.KIND, namespace, name))  # type: ignore[return-value]
 
     def is_created(self, item: Item[Any]) -> bool:
-        """Whether an object is about to be made, in a cluster that does not have it."""
-        return item.is_new and self.has_cluster and item.obj.key not in self._there
+        """Whether an object is about to be made, and is not in the cluster yet."""
+        return item.is_new and item.obj.key not in self._there
 
     def has(self, kind: type[T]) -> bool:
         """Whether there is any object of a kind."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from simulator.api.apps import StatefulSet
 from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim
 from simulator.api.nodes import HOSTNAME
+from simulator.api.storage import StorageClass
 from simulator.explanation.words import count, domain, listing
 from simulator.preflight.candidates import supply, taken
 from simulator.preflight.inventory import NODE_LOCAL, Inventory, Item, Template, Wish, domain_of
@@ -213,6 +214,20 @@ def shared_claim_with_anti_affinity(inventory: Inventory) -> Iterator[Found]:
                     "its volume can be used from one node at a time: the first pod has it, and no other may come to "
                     f"that {place}",
                     "give each pod a claim of its own with volumeClaimTemplates, or use a ReadWriteMany volume", path)
+
+
+@lint
+def class_comes_after_its_claims(inventory: Inventory) -> Iterator[Found]:
+    """A class that waits for the first consumer is made after the claims that name it."""
+    for wish in inventory.wishes:
+        found = inventory.get(StorageClass, wish.storage_class)
+        if found is None or not wish.item.is_new or not inventory.is_created(found) or wish.item.turn > found.turn:
+            continue
+        if inventory.is_immediate(wish.storage_class) or not supply(inventory, wish).volumes:
+            continue
+        yield Found(
+            WARNING, found, f"is applied after {wish.item.title}, whose claims name it",
+            "until there is a class, a claim that names it is bound at once, wherever its pod may run", "apply it first")
 
 
 @lint

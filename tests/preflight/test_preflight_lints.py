@@ -153,6 +153,8 @@ BAD: list[Case] = [
     ("node-name-with-wait-for-first-consumer", "error", three_nodes(), [spec(web(nodeName="node1"), replicas=1)]),
     ("shared-claim-with-anti-affinity", "error", three_nodes(), shares(["ReadWriteOnce"])),
     ("shared-claim-with-anti-affinity", "error", three_nodes(), shares(["ReadWriteOncePod"], apart=False)),
+    ("class-comes-after-its-claims", "warning", [obj for obj in three_nodes() if obj["kind"] != "StorageClass"], [
+        new_set(), sc("local")]),
     ("claims-bound-to-one-node", "error", OLD_CLAIMS, [new_set()]),
     ("old-claims-are-used-again", "note", OLD_CLAIMS, [new_set()]),
     ("missing-class", "error", three_nodes(), [asks(storageClassName="locl")]),
@@ -262,6 +264,8 @@ FINE: list[tuple[str, list[Plain], list[Plain]]] = [
     ("a system priority class", three_nodes(), [web(priorityClassName="system-node-critical")]),
     ("the default class is used", three_nodes(), [
         {**default_sc("net"), "provisioner": "csi.example.com"}, pvc("p", storageClassName=None)]),
+    ("a class before its set", [obj for obj in three_nodes() if obj["kind"] != "StorageClass"], [
+        sc("local"), new_set()]),
     ("rules by labels that are there", three_nodes(), [affinity(podAntiAffinity=term(), podAffinity=[
         {"topologyKey": "kubernetes.io/os", "labelSelector": {"matchLabels": {"app": "db"}}}])]),
 ]
