@@ -6,7 +6,7 @@ import argparse
 import json
 from importlib import import_module
 
-QUESTIONS = ("cold_start", "devil", "whole_run", "loading", "check")
+QUESTIONS = ("cold_start", "devil", "whole_run", "loading", "check", "explore")
 LONG = ("odds",)
 """Asked by name only."""
 

@@ -6,7 +6,7 @@ import sys
 import time  # noqa: TID251 (whoever waits lives in real time)
 from argparse import Namespace
 
-from simulator.cli import BAD_INPUT, CONVERGED, MAY_GET_STUCK, NO_VERDICT, STUCK
+from simulator.cli import BAD_INPUT, CONVERGED, FAILED, MAY_GET_STUCK, NO_VERDICT, STUCK
 from simulator.cli.input import reader_may_leave
 from simulator.cli.interrupt import heard
 from simulator.errors import ScenarioError
@@ -52,4 +52,6 @@ def main(arguments: Namespace) -> int:
         sys.stdout.flush()
     if found.refused:
         return BAD_INPUT
+    if found.failures and found.verdict == "always converges":
+        return FAILED
     return CONVERGED if found.is_accepted else _CODES.get(found.verdict, NO_VERDICT)

@@ -37,7 +37,7 @@ class Conflict(Struct, frozen=True):
     ----------
     cores : the first is the one to tell; each stands beside the others.
     ways_out : smallest sets of facts, each of which frees the object; all that have one fact, then some with more.
-    is_certified : whether each claim about the cores was borne out by an experiment. If not, cores is empty.
+    is_certified : whether there is a core. What it claims has been borne out by experiments.
     """
 
     cores: tuple[tuple[Fact, ...], ...] = ()
@@ -59,7 +59,7 @@ def find_conflict(facts: Sequence[Fact], resolves: Resolves) -> Conflict:
         return Conflict()  # nothing in the objects does
     first = find_core(facts, (), resolves)
     if not is_core(first, facts, resolves):
-        return Conflict()
+        first = shrink(facts, resolves)
     cores = [first]
     alone = [fact for fact in first if resolves((fact,))]
     ways_out: list[tuple[Fact, ...]] = [(fact,) for fact in alone]
@@ -107,6 +107,24 @@ def find_core(facts: Sequence[Fact], taken: Sequence[Fact], resolves: Resolves) 
     return tuple(fact for fact in facts if fact.name in found)
 
 
+def shrink(facts: Sequence[Fact], resolves: Resolves) -> tuple[Fact, ...]:
+    """A core by plain deletion, pass after pass until nothing can be left out: true by the very way it is found.
+
+    QuickXplain takes it that whatever holds the object still does so together with more. Facts can undo each other, and
+    then it is mistaken.
+    """
+    kept = list(facts)
+    is_shrinking = True
+    while is_shrinking:
+        is_shrinking = False
+        for fact in reversed(tuple(kept)):
+            rest = [other for other in kept if other is not fact]
+            names = set(_names(rest))
+            if not resolves([other for other in facts if other.name not in names]):
+                kept, is_shrinking = rest, True
+    return tuple(kept)
+
+
 def is_core(core: Sequence[Fact], facts: Sequence[Fact], resolves: Resolves) -> bool:
     """Whether a set of facts is a core: enough to hold the object, and no member too many."""
     names = set(_names(core))
@@ -117,10 +135,13 @@ def is_core(core: Sequence[Fact], facts: Sequence[Fact], resolves: Resolves) -> 
 def find_way_out(facts: Sequence[Fact], resolves: Resolves) -> tuple[Fact, ...]:
     """A smallest set of facts that frees the object: as many as possible are put back, those that come first before."""
     taken = list(facts)
-    for fact in facts:
-        rest = [other for other in taken if other is not fact]
-        if resolves(rest):
-            taken = rest
+    is_shrinking = True
+    while is_shrinking:
+        is_shrinking = False
+        for fact in tuple(taken):
+            rest = [other for other in taken if other is not fact]
+            if resolves(rest):
+                taken, is_shrinking = rest, True
     return tuple(taken)
 
 

@@ -149,7 +149,7 @@ class Explainer:
             objects=names, short=lacking, story=tell(keys, lacking, cores[0], tables) if cores else (),
             effects=_effects(web, names), cores=cores,
             ways_out=tuple(WayOut(tuple(self._member(fact) for fact in way)) for way in conflict.ways_out),
-            tables=tables, facts=len(facts), remark=self._remark(conflict, facts, keys),
+            tables=tables, facts=len(facts), remark=self._remark(conflict, keys),
             experiments=len(self._known) - before,
         ), ailing
 
@@ -221,15 +221,13 @@ class Explainer:
                 found |= {Key("PersistentVolumeClaim", pod.namespace, name) for name in pod.claim_names}
         return found
 
-    def _remark(self, conflict: Conflict, facts: Sequence[Fact], keys: tuple[Key, ...]) -> str:
+    def _remark(self, conflict: Conflict, keys: tuple[Key, ...]) -> str:
         if conflict.is_certified:
             return ""
         if self._resolves((), keys):
             return ("the objects alone do not hold it: begun anew from them, as after a restart of the control plane, "
                     "it resolves")
-        if not facts or not self._resolves(facts, keys):
-            return "what holds it is not among the facts that experiments can take away"
-        return "no core could be certified: taking facts away together does not do what each does alone"
+        return "what holds it is not among the facts that experiments can take away"
 
     def _member(self, fact: Fact) -> Member:
         where, made_from = self._origins.story(fact.about[0], fact.field)

@@ -84,13 +84,14 @@ def check(
     is_refused = any(change.action == "refused" for change in changes)
     if is_refused:
         why = f"without what the API server refuses: {why}"
+    failures = () if given.present else outlook.first.failures
     odds = outlook.odds
     is_within = max_odds is not None and odds is not None and odds.high <= max_odds
     head = header_of(scenario, 0, "")
     inventory = Inventory(given)
     return Preflight(
         verdict=verdict, why=why, is_proven=outlook.is_proven, why_not_proven=outlook.why_not,
-        is_accepted=not is_refused and (verdict == ALWAYS_CONVERGES or is_within),
+        is_accepted=not is_refused and not failures and (verdict == ALWAYS_CONVERGES or is_within), failures=failures,
         odds=odds, max_odds=max_odds, waiting=outlook.waiting, reason=tuple(_reason(outlook)),
         repairs=tuple(_repairs(question, outlook, clock() - begin)), before=outlook.before, changes=changes,
         findings=tuple(run_lints(inventory)), lints={each.name: each.about for each in LINTS.values()},

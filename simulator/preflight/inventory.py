@@ -73,6 +73,14 @@ class Template(Struct, frozen=True):
         return self.pod.namespace
 
     @property
+    def is_up(self) -> bool:
+        """Whether its pods run already, and nothing about them is to change."""
+        obj = self.item.obj
+        if self.item.is_new:
+            return False
+        return bool(obj.spec.node_name) if isinstance(obj, Pod) else obj.status.ready_replicas >= obj.replicas
+
+    @property
     def apart(self) -> tuple[tuple[int, PodAffinityTerm], ...]:
         """The required anti-affinity terms, with their numbers, that keep these pods away from one another."""
         return tuple(

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from simulator.api.apps import StatefulSet
-from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim
+from simulator.api.core import PersistentVolume, PersistentVolumeClaim
 from simulator.api.nodes import HOSTNAME
 from simulator.api.storage import StorageClass
 from simulator.explanation.words import count, domain, listing
 from simulator.preflight.candidates import supply, taken
-from simulator.preflight.inventory import NODE_LOCAL, Inventory, Item, Template, Wish, domain_of
+from simulator.preflight.inventory import NODE_LOCAL, Inventory, Item, Wish, domain_of
 from simulator.preflight.registry import Found, lint
 from simulator.preflight.result import ERROR, NOTE, WARNING
-
-_TERM = "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def _class_words(inventory: Inventory, wish: Wish) -> str:
@@ -235,7 +233,7 @@ def claims_bound_to_one_node(inventory: Inventory) -> Iterator[Found]:
     """Claims that are there already lie where pods may not run together."""
     for wish in inventory.wishes:
         template = wish.template
-        if template is None or len(wish.bound) < 2 or is_up(template):
+        if template is None or len(wish.bound) < 2 or template.is_up:
             continue
         for _, term in template.apart:
             where = _domains_of_bound(inventory, wish, term.topology_key)
@@ -269,18 +267,3 @@ def old_claims_are_used_again(inventory: Inventory) -> Iterator[Found]:
             NOTE, template.item, f"claims {listing(names)} are there already, and are bound",
             "its pods get the old data, and must run where the volumes are",
             "delete the claims if a fresh start is meant (their data may be lost)", wish.path)
-
-
-def is_up(template: Template) -> bool:
-    """Whether the pods of what is there run already, and nothing about them is to change."""
-    obj = template.item.obj
-    if template.item.is_new:
-        return False
-    if isinstance(obj, StatefulSet):
-        return obj.status.ready_replicas >= obj.replicas
-    return bool(obj.spec.node_name)
-
-
-def names_of(nodes: tuple[Node, ...]) -> str:
-    """Nodes in a sentence."""
-    return listing(node.name for node in nodes)

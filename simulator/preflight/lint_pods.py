@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from simulator.api.apps import StatefulSet
-from simulator.api.core import Node, PersistentVolumeClaim, Pod
+from simulator.api.core import Node, PersistentVolume, Pod
 from simulator.api.nodes import HOSTNAME
 from simulator.api.selectors import LabelSelector
 from simulator.cluster.admission.classes import SYSTEM_PRIORITIES
@@ -13,9 +13,10 @@ from simulator.explanation.words import count, domain, listing, selector_text
 from simulator.manifests.suggest import nearest
 from simulator.preflight.candidates import supply
 from simulator.preflight.inventory import Inventory, Template, Wish, domain_of
-from simulator.preflight.lint_binding import is_up
 from simulator.preflight.registry import Found, lint
 from simulator.preflight.result import ERROR, WARNING
+from simulator.scheduler.plugins.node_affinity import RequiredNodes
+from simulator.scheduler.plugins.taint_toleration import has_untolerated_taint
 from simulator.scheduler.resources import allocatable, host_ports, pod_requests
 
 
@@ -29,7 +30,7 @@ def _coming(inventory: Inventory) -> Iterator[Template]:
         return
     for template in inventory.templates:
         pod = template.pod
-        if template.replicas and not is_up(template) and pod.spec.scheduler_name in ("", "default-scheduler"):
+        if template.replicas and not template.is_up and pod.spec.scheduler_name in ("", "default-scheduler"):
             yield template
 
 
@@ -53,9 +54,6 @@ def no_node_for_pods(inventory: Inventory) -> Iterator[Found]:
 
 def _why_closed(inventory: Inventory, pod: Pod) -> str:
     """What closes the nodes, each named once."""
-    from simulator.scheduler.plugins.node_affinity import RequiredNodes
-    from simulator.scheduler.plugins.taint_toleration import has_untolerated_taint
-
     required = RequiredNodes.of(pod)
     closed = {"cordoned": 0, "tainted": 0, "not selected by the pod": 0}
     for item in inventory.nodes:
@@ -108,7 +106,7 @@ def more_replicas_than_nodes_with_volumes(inventory: Inventory) -> Iterator[Foun
         return
     for wish in inventory.wishes:
         template = wish.template
-        if template is None or template.replicas < 2 or is_up(template) or not inventory.nodes:
+        if template is None or template.replicas < 2 or template.is_up or not inventory.nodes:
             continue
         if inventory.is_dynamic(wish.storage_class):
             continue
@@ -132,8 +130,6 @@ def more_replicas_than_nodes_with_volumes(inventory: Inventory) -> Iterator[Foun
 
 def _with_volumes(inventory: Inventory, wish: Wish, template: Template, label: str) -> set[str]:
     """The domains in which a pod of the template and a volume for it could meet; empty if a volume is everywhere."""
-    from simulator.api.core import PersistentVolume
-
     open_names = {node.name: node.metadata.labels.get(label, "") for node in inventory.nodes_for(template.pod)}
     volumes = [item.obj for item in supply(inventory, wish).volumes]
     for name in wish.bound.values():
@@ -242,7 +238,7 @@ def unknown_priority_class(inventory: Inventory) -> Iterator[Found]:
     """A pod names a priority class that does not exist."""
     for template in inventory.templates:
         name = template.pod.spec.priority_class_name
-        if not name or name in SYSTEM_PRIORITIES or name in inventory.priorities or is_up(template):
+        if not name or name in SYSTEM_PRIORITIES or name in inventory.priorities or template.is_up:
             continue
         near = nearest(name, sorted(inventory.priorities))
         hint = "did you mean " + near + "?" if near else "make it, or name another one"
@@ -257,7 +253,7 @@ def unknown_priority_class(inventory: Inventory) -> Iterator[Found]:
 def missing_claim(inventory: Inventory) -> Iterator[Found]:
     """A pod uses a claim that nothing makes."""
     for template in inventory.templates:
-        if is_up(template):
+        if template.is_up:
             continue
         obj = template.item.obj
         own = {claim.name for claim in obj.spec.volume_claim_templates} if isinstance(obj, StatefulSet) else set()
@@ -284,9 +280,3 @@ def node_without_hostname_label(inventory: Inventory) -> Iterator[Found]:
                 WARNING, item, f"has no label {HOSTNAME}",
                 "no local volume can be tied to it, and rules by hostname pass it by",
                 f"kubectl label node {item.obj.name} {HOSTNAME}={item.obj.name}", "metadata.labels")
-
-
-def claims_of(template: Template, inventory: Inventory) -> list[PersistentVolumeClaim]:
-    """The claims that a pod of the template names."""
-    found = (inventory.get(PersistentVolumeClaim, name, template.namespace) for name in template.pod.claim_names)
-    return [item.obj for item in found if item is not None]

@@ -123,6 +123,7 @@ class Preflight(Struct, frozen=True, kw_only=True):
     reason : why it is stuck, as lines of text; causes before effects.
     repairs : the cheapest change before anything is applied, and the cheapest once it is stuck, as far as known.
     before : object → what it is short of whether or not anything is applied.
+    failures : entries of a scenario's timeline that went wrong, in words.
     changes : what applying means, manifest by manifest.
     lints : name of every lint that was run → what it looks for.
     counts : kind → number of objects of the present cluster.
@@ -140,6 +141,7 @@ class Preflight(Struct, frozen=True, kw_only=True):
     reason: tuple[str, ...] = ()
     repairs: tuple[Repair, ...] = ()
     before: dict[str, str] = {}
+    failures: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
     lints: dict[str, str] = {}

@@ -30,7 +30,7 @@ MOST_RUNS: Final = 400
 """So many runs without a stuck one bring Wilson's upper bound below one percent."""
 _WRITES: Final = 400_000
 """Of a large cluster so many runs that not more objects than this are read and written, but never fewer than 40."""
-LARGEST: Final = 1_500
+LARGEST: Final = 1_000
 """So many objects of a cluster are explored; beyond that, a single state takes seconds."""
 _WORTH: Final = 20_000
 """So many objects read and written are worth handing over to another process."""
@@ -97,19 +97,17 @@ def look_ahead(question: Question) -> Outlook:
     if why := room_to_spare(question.given, inventory, first):
         return Outlook(verdict=ALWAYS_CONVERGES, why=why, is_proven=True, odds=_exactly(Fraction(0), question.ties),
                        log=first.log, first=first)
-    unlucky = cache(lambda: _unlucky(question, blame))
+    unlucky = cache(lambda: _stuck_run(blame, first) or _unlucky(question, blame))
     reduced = without_what_runs(question.given, inventory, first)
     if reduced is not None and (known := _by_closed_form(question, reduced, blame, first, unlucky)):
         return known
     explored = _explored(question, blame, first, begin)
-    if isinstance(explored, Outlook):
+    if explored.is_proven:
         return explored
     known = _by_closed_form(question, question.scenario, blame, first, unlucky)
     if known is not None:
         return known
-    if question.wants_proof:
-        return Outlook(verdict=NO_VERDICT, why=explored, is_proven=False, log=first.log, first=first)
-    return _sampled(question, blame, first, unlucky, explored, begin)
+    return explored if question.wants_proof else _sampled(question, blame, first, unlucky, explored, begin)
 
 
 def look_once(question: Question, why: str) -> Outlook:
@@ -142,34 +140,35 @@ def _exactly(stuck: Fraction, ties: str) -> Odds:
 # --- every run --------------------------------------------------------------------------------------------------------
 
 
-def _explored(question: Question, blame: Blame, first: Run, begin: float) -> Outlook | str:
-    """The verdict over every run, or why there is none; it takes half of the patience at the most."""
+def _explored(question: Question, blame: Blame, first: Run, begin: float) -> Outlook:
+    """The verdict over every run, as far as there is one; it takes half of the patience at the most."""
     from simulator.exploration.explore import explore
 
+    known = Outlook(verdict=NO_VERDICT, why="not every run was looked at", is_proven=False, log=first.log, first=first)
     size = len(question.scenario.initial.objects)
     if size > LARGEST:
-        return f"with {size} objects the cluster is too large to look at every run"
+        known.why_not = f"with {size} objects the cluster is too large to look at every run"
+        return known
     found = explore(question.scenario, ties=question.ties, must_stop=lambda: question.must_stop() or (
         question.clock() - begin > question.patience / 2))
-    if not found.is_complete:
-        return found.why_incomplete or "not every run was looked at"
     ends = [(end, blame.caused(end.waiting) if end.verdict == STUCK else {}) for end in found.ends]
     stuck = [(end, waiting) for end, waiting in ends if waiting]
+    known.before = dict(blame.before) if any(end.waiting for end, _ in ends) else {}
+    if stuck:
+        end, known.waiting = max(stuck, key=lambda each: each[0].chance or 0)
+        mine = _stuck_run(blame, first)  # a run on the clock tells more than one without times
+        known.log, known.waiting = mine or Witness(found.trace(end), known.waiting)
+    if not found.is_complete:
+        known.why_not = found.why_incomplete
+        return known
+    known.is_proven = True
     chances = [end.chance for end, _ in stuck if end.chance is not None]
-    odds = _exactly(sum(chances, start=Fraction(0)), question.ties) if len(chances) == len(stuck) else None
-    before = dict(blame.before) if any(end.waiting for end, _ in ends) else {}
-    seen = f"{found.states} states looked at"
-    if not stuck:
-        return Outlook(verdict=ALWAYS_CONVERGES, why=f"every run converges ({seen})", is_proven=True, odds=odds,
-                       before=before, log=first.log, first=first)
-    end, waiting = max(stuck, key=lambda each: each[0].chance or 0)
-    is_always = len(stuck) == len(ends)
-    why = "every run gets stuck" if is_always else f"{len(stuck)} of {len(ends)} different ends are stuck"
-    verdict = ALWAYS_GETS_STUCK if is_always else MAY_GET_STUCK
-    mine = blame.caused(first.waiting) if first.verdict == STUCK else {}
-    log = first.log if mine else found.trace(end)  # a run on the clock tells more than one without times
-    return Outlook(verdict=verdict, why=f"{why} ({seen})", is_proven=True, odds=odds, waiting=mine or waiting,
-                   before=before, log=log, first=first)
+    known.odds = _exactly(sum(chances, start=Fraction(0)), question.ties) if len(chances) == len(stuck) else None
+    known.verdict = MAY_GET_STUCK if 0 < len(stuck) < len(ends) else ALWAYS_GETS_STUCK if stuck else ALWAYS_CONVERGES
+    why = {MAY_GET_STUCK: f"{len(stuck)} of {len(ends)} different ends are stuck",
+           ALWAYS_GETS_STUCK: "every run gets stuck", ALWAYS_CONVERGES: "every run converges"}[known.verdict]
+    known.why = f"{why} ({found.states} states looked at)"
+    return known
 
 
 def _by_closed_form(
@@ -191,7 +190,7 @@ def _by_closed_form(
     if not form.stuck:
         return Outlook(verdict=ALWAYS_CONVERGES, why=why, is_proven=True, odds=odds, log=first.log, first=first)
     verdict = ALWAYS_GETS_STUCK if form.stuck == 1 else MAY_GET_STUCK
-    seen = _stuck_run(blame, first) or unlucky()
+    seen = unlucky()
     return Outlook(verdict=verdict, why=why, is_proven=True, odds=odds, waiting=seen.waiting if seen else {},
                    before=dict(blame.before), log=seen.log if seen else first.log, first=first)
 
@@ -232,6 +231,8 @@ def _stuck_run(blame: Blame, first: Run) -> Witness | None:
 
 def _unlucky(question: Question, blame: Blame) -> Witness | None:
     """A run with the worst luck with volumes, if it is stuck: proof that it may get stuck, however unlikely."""
+    if question.ties not in ("uniform", "go-map"):
+        return None  # some tied volumes are never taken
     objects = [item.obj for item in (*question.given.present, *question.given.new)]
     volumes = {obj.name: reach.values[0] for obj in objects if isinstance(obj, PersistentVolume)
                and len((reach := Reach.of(obj)).values) == 1}
@@ -281,19 +282,24 @@ def _log_of(question: Question, first: Run, seed: int) -> Log:
 
 
 def _sampled(
-    question: Question, blame: Blame, first: Run, unlucky: Callable[[], Witness | None], why_not: str, begin: float
+    question: Question, blame: Blame, first: Run, unlucky: Callable[[], Witness | None], known: Outlook, begin: float
 ) -> Outlook:
-    """The verdict over a sample of runs; what was not seen is not claimed."""
+    """The verdict over a sample of runs; what was not seen is not claimed.
+
+    Parameters
+    ----------
+    known : what came of the exploration.
+    """
     runs = stuck = undecided = 0
     witness: tuple[int, dict[str, str]] | None = None
-    is_short = False
     precision = question.precision
     most = max(40, min(MOST_RUNS, _WRITES // first.world.store.version)) if precision is None else None
     look = looks()
     next_look = next(look)
     for ended in _endings(question, first, most):
         waiting = blame.caused(ended.waiting) if ended.verdict == STUCK else {}
-        is_short = is_short or bool(ended.waiting)
+        if ended.waiting and not known.before:
+            known.before = dict(blame.before)
         runs += 1
         stuck += bool(waiting)
         undecided += ended.verdict not in (CONVERGED, STUCK)
@@ -307,21 +313,23 @@ def _sampled(
         if question.clock() - begin > question.patience:
             break
     low, high = _bounds(stuck, undecided, runs)
-    odds = Odds(ties=question.ties, stuck=stuck / runs, low=low, high=high, runs=runs)
-    before = dict(blame.before) if is_short else {}
-    known = Outlook(verdict=NO_VERDICT, why="", is_proven=False, why_not=why_not, odds=odds, before=before,
-                    log=first.log, first=first)
-    known.why = f"{stuck} of {runs} runs got stuck (sampled)" if stuck else f"no run of {runs} got stuck (sampled)"
+    known.odds = Odds(ties=question.ties, stuck=stuck / runs, low=low, high=high, runs=runs)
+    known.is_proven = stuck + undecided < runs  # of "may get stuck": one that does is seen below, and one that does not
+    how_many = f"all {runs} runs" if stuck == runs else f"{stuck} of {runs} runs" if stuck else f"no run of {runs}"
+    known.why = f"{how_many} got stuck (sampled)"
     if witness is not None:
         known.verdict, known.waiting = MAY_GET_STUCK, witness[1]
         known.log = _log_of(question, first, witness[0])
-        known.is_proven = stuck + undecided < runs
+    elif known.waiting:
+        known.verdict = MAY_GET_STUCK
+        known.why += ", but one of those explored does"
     elif (seen := unlucky()) is not None:
         known.verdict, known.waiting, known.log = MAY_GET_STUCK, seen.waiting, seen.log
-        known.is_proven = undecided < runs
         known.why += ", but one that was made as unlucky as can be did"
-    elif undecided:
-        known.why = f"{undecided} of {runs} runs came to no end: {first.why}"
+    else:
+        known.is_proven = False
+        if undecided:
+            known.why = f"{undecided} of {runs} runs came to no end: {first.why}"
     return known
 
 

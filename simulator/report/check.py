@@ -118,6 +118,7 @@ def _short(name: str) -> str:
 
 def _answer(found: Preflight, width: int) -> list[str]:
     lines = _wrap(f"Verdict: {found.verdict}: {found.why}", width)
+    lines.extend(part for failure in found.failures for part in _wrap(f"Timeline: {failure}", width))
     if not found.is_proven and found.why_not_proven:
         lines.extend(_wrap(f"Exploration incomplete: {found.why_not_proven}", width))
     if found.odds is not None:

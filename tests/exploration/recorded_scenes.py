@@ -8,7 +8,7 @@ from itertools import permutations, product
 from typing import Any
 
 from simulator.api.core import PersistentVolume
-from simulator.api.meta import Key, decode
+from simulator.api.meta import Key, decode, evolve
 from simulator.choices import Seeded
 from simulator.exploration.ends import End
 from simulator.manifests.origin import Origin
@@ -59,7 +59,11 @@ def scenario_of(case: Mapping[str, Any], stages: int) -> Scenario:
                               strict=False):
         at: Micros | None = begin
         for action in actions:
-            entries.append(_entry(len(entries) + 1, at, action))
+            entry = _entry(len(entries) + 1, at, action)
+            if entry.actions and entries and entries[-1].actions and at is None:
+                before = entries.pop()  # one client does them, one after another, without waiting in between
+                entry = evolve(before, actions=before.actions + entry.actions, given=together([before.given, entry.given]))
+            entries.append(entry)
             at = None
     found = sorted(set(_provisioners(case)))
     spec = {"provisioners": [
