@@ -207,7 +207,11 @@ def _classes(scene: Scene, ailing: Ailing) -> Iterator[Candidate]:
             manifest["metadata"] = {"name": name}
             yield Candidate("class", f"make class {name}, like class {like.name}", (apply(manifest),))
         manifest = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
-                    "provisioner": NO_PROVISIONER, "volumeBindingMode": "WaitForFirstConsumer"}
+                    "provisioner": "driver.example.com", "volumeBindingMode": "WaitForFirstConsumer"}
+        if all(like.provisioner in ("", NO_PROVISIONER) for like in scene.classes()):
+            yield Candidate("class", f"make class {name}, with a provisioner", (apply(manifest),),
+                            notes=("put the name of a provisioner that is there in the place of driver.example.com",))
+        manifest = {**manifest, "provisioner": NO_PROVISIONER}
         for candidate in _new(scene, Ailing(ailing.keys, (*ailing.facts,))):
             yield Candidate("class", f"make class {name} without a provisioner, and {candidate.title}",
                             (apply(manifest), *candidate.does), notes=candidate.notes, needs_hardware=True)

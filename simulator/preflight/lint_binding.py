@@ -225,7 +225,8 @@ def class_comes_after_its_claims(inventory: Inventory) -> Iterator[Found]:
             continue
         yield Found(
             WARNING, found, f"is applied after {wish.item.title}, whose claims name it",
-            "until there is a class, a claim that names it is bound at once, wherever its pod may run", "apply it first")
+            "until there is a class, a claim that names it is bound at once, wherever its pod may run",
+            "apply it first")
 
 
 @lint

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from simulator.cli import BAD_INPUT, CONVERGED, MAY_GET_STUCK, NO_VERDICT, STUCK, main
+from simulator.cli import BAD_INPUT, CONVERGED, FAILED, MAY_GET_STUCK, NO_VERDICT, STUCK, main
 from tests.preflight.dumps import dump, manifest, new_set, three_nodes
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +91,14 @@ def test_it_gives_2_where_the_api_server_refuses(ask: Ask) -> None:
     answer = ask("waits.yaml", "db.yaml")
     assert answer.code == BAD_INPUT == 2
     assert "updates to statefulset spec for fields other than 'replicas'" in " ".join(answer.out.split())
+
+
+def test_it_gives_1_where_a_scenarios_timeline_goes_wrong(ask: Ask) -> None:
+    Path("scenario.yaml").write_text(
+        "apiVersion: bindsim/v1\nkind: Scenario\nmetadata: {name: s}\nspec:\n  nodes: {count: 1}\n"
+        "  timeline: [{delete: Node/node9}]\n")
+    answer = ask("scenario.yaml")
+    assert answer.code == FAILED == 1 and 'Timeline: timeline entry 1: nodes "node9" not found' in answer.out
 
 
 def test_a_scenario_can_be_checked_with_its_parameters(ask: Ask) -> None:

@@ -116,6 +116,31 @@ def test_however_rare_it_is_one_unlucky_run_proves_that_it_may(checked: Checks, 
     assert "one that was made as unlucky as can be did" in found.why and found.reason
 
 
+def test_what_an_unfinished_exploration_has_found_counts(checked: Checks, explored: Explores) -> None:
+    explored(FakeExploration([FakeEnd("stuck", None, WEB)], is_complete=False, why_incomplete="time was up"))
+    found = checked(three_nodes(), [new_set()])
+    assert (found.verdict, found.is_proven, found.waiting) == ("may get stuck", True, WEB)
+    assert "one of those explored does" in found.why and found.why_not_proven == "time was up"
+
+
+def test_a_cluster_too_large_to_explore_is_called_so(checked: Checks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.preflight.runs.LARGEST", 5)
+    monkeypatch.setattr("simulator.preflight.runs.MOST_RUNS", 60)
+    ported = new_set()
+    ported["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 80, "hostPort": 80}]
+    found = checked(three_nodes(), [ported])
+    assert found.verdict == "no verdict" and "the cluster is too large to look at every run" in found.why_not_proven
+
+
+def test_patience_ends_the_search_with_what_is_known(checked: Checks) -> None:
+    seconds = iter(range(1000))
+    ported = new_set()
+    ported["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 80, "hostPort": 80}]
+    found = checked(three_nodes(), [ported], clock=lambda: float(next(seconds)), patience=6.0)
+    assert found.verdict == "no verdict" and found.why_not_proven == "time was up"
+    assert found.odds is not None and found.odds.runs < 20
+
+
 def test_the_same_seed_gives_the_same_answer(checked: Checks, unexplored: None) -> None:
     first, again = (checked(three_nodes("Immediate"), [new_set()], seed=5) for _ in range(2))
     assert first == again
