@@ -6,7 +6,7 @@ import sys
 import time  # noqa: TID251 (whoever waits lives in real time)
 from argparse import Namespace
 
-from simulator.cli import BAD_INPUT, CONVERGED, FAILED, MAY_GET_STUCK, NO_VERDICT, STUCK
+from simulator.cli import BAD_INPUT, CONVERGED, FAILED, INTERRUPTED, MAY_GET_STUCK, NO_VERDICT, STUCK
 from simulator.cli.input import reader_may_leave
 from simulator.cli.interrupt import heard
 from simulator.errors import ScenarioError
@@ -27,6 +27,9 @@ def main(arguments: Namespace) -> int:
             precision=arguments.precision, max_odds=arguments.max_odds, stdin=sys.stdin, must_stop=is_interrupted,
             clock=time.monotonic, patience=arguments.patience / SECOND,
         )
+        is_cut_short = is_interrupted() and not found.is_proven
+    if is_cut_short:
+        print("interrupted", file=sys.stderr)
     if arguments.junit:
         from simulator.report.junit import junit
 
@@ -50,6 +53,8 @@ def main(arguments: Namespace) -> int:
 
             print_check(found, sys.stdout)
         sys.stdout.flush()
+    if is_cut_short:
+        return INTERRUPTED
     if found.refused:
         return BAD_INPUT
     if found.failures and found.verdict == "always converges":

@@ -69,7 +69,8 @@ def _judged(evidence: Evidence) -> list[Provisioner]:
         served = {each.name for each in classes if each.provisioner == name}
         asked = [claim for claim in claims if class_of(claim) in served and not claim.spec.volume_name
                  and STORAGE_PROVISIONER in claim.metadata.annotations]
-        failed = [claim for claim in asked if evidence.event(claim.key, "ProvisioningFailed") is not None]
+        failed = [claim for claim in asked if evidence.event(claim.key, "ProvisioningFailed") is not None
+                  and claim.spec.selector is None]  # of a claim with a selector nobody makes a volume, full or not
         is_silent = any(evidence.event(claim.key, "Provisioning") is None for claim in asked if claim not in failed)
         made = [volume for volume in evidence.state.list(PersistentVolume)
                 if volume.metadata.annotations.get(PROVISIONED_BY) == name]

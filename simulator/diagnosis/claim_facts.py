@@ -186,7 +186,7 @@ def _unbound(
     if is_waiting:
         yield from _none_on(evidence, claim, closed)
     else:
-        if not _would_do(claim, volumes):
+        if not _would_do(claim, [volume for volume in volumes if class_of(volume) == class_of(claim)]):
             kind = f" of class {class_of(claim)}" if class_of(claim) else " without a class"
             yield Fact(f"none for {claim.key}", f"no volume{kind} is free for {short(claim)}", (claim.key,),
                        "if there were one", lambda draft: relax.add_volume(draft, claim, ()), kind="no volume")
@@ -412,6 +412,11 @@ def _provisioner(
         yield Fact(f"capacity {provisioner}", f"{provisioner} says that it has no room for {short(claim)} "
                    "(CSIStorageCapacity)", (driver.key,), "if nobody asked", partial(_uncounted, name=provisioner),
                    "spec.storageCapacity", kind="capacity")
+    if claim.spec.selector is not None:
+        yield Fact(f"asks labels {claim.key}", f"{short(claim)} asks for a volume with "
+                   f"{selector_text(claim.spec.selector)}, and no volume is made for a claim with a selector",
+                   (claim.key,), "if it did not", partial(_no_selector, key=claim.key), "spec.selector",
+                   kind="asks labels")
     asked = STORAGE_PROVISIONER in claim.metadata.annotations
     failed = evidence.event(claim.key, "ProvisioningFailed")
     if asked or failed is not None:

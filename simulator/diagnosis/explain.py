@@ -204,22 +204,17 @@ class Explainer:
             if not any(key.kind == "Node" for key in keys):
                 draft.drains = ()
             for key in self.web.keys:
-                if key not in self._of_one_pod(keys):
+                if key not in self._related(keys):
                     relax.set_aside(draft, key)
         return draft
 
-    def _of_one_pod(self, keys: Collection[Key]) -> set[Key]:
-        """Some objects with the pods that use these claims, and the claims that these pods use."""
-        found = set(keys)
-        state = self._evidence.state
-        for key in keys:
-            if key.kind == "PersistentVolumeClaim":
-                found |= {user.key for user in state.by("pods-by-claim", (key.namespace, key.name))}
-        for key in tuple(found):
-            pod = state.find(key)
-            if isinstance(pod, Pod):
-                found |= {Key("PersistentVolumeClaim", pod.namespace, name) for name in pod.claim_names}
-        return found
+    def _related(self, keys: Collection[Key]) -> set[Key]:
+        """Some objects, the claims of the pods among them, and the pods that use the claims among them."""
+        pods = [pod for key in keys if isinstance(pod := self._evidence.state.find(key), Pod)]
+        claims = (Key("PersistentVolumeClaim", pod.namespace, name) for pod in pods for name in pod.claim_names)
+        users = (user.key for key in keys if key.kind == "PersistentVolumeClaim"
+                 for user in self._evidence.state.by("pods-by-claim", (key.namespace, key.name)))
+        return {*keys, *claims, *users}
 
     def _remark(self, conflict: Conflict, keys: tuple[Key, ...]) -> str:
         if conflict.is_certified:

@@ -84,7 +84,7 @@ class Mender:
         knots = [knot for alike in shapes for knot in alike]
         each = [self._candidates(knot) for knot in knots]
         if len(knots) == 1:
-            found = self._mend_one(each[0], None)
+            found = self._mend_one(each[0], None) or self._mend_one(each[0], knots[0].keys)
         else:
             firsts = [sum(map(len, shapes[:place])) for place in range(len(shapes))]
             found = self._mend_together(knots, each, firsts)
@@ -182,6 +182,10 @@ class Mender:
             notes.append(f"no pod has ever used {names(unused)}: no data are lost")
         if not outcome.always:
             notes.append("if it does not work, it can be done again")
+        if goal is not None:
+            after = ended(scenario, Scripted(), None).short
+            told = listing((_plain(each) for each in after), 2)
+            notes.append(f"that is not all: then {told}")
         data = LOST if lost else SET_ASIDE if aside else KEPT
         touched = list(dict.fromkeys(key for do in candidate.does for key in do.touches))
         cost = ((KEPT, SET_ASIDE, LOST).index(data), not outcome.always, candidate.needs_hardware,
@@ -230,6 +234,12 @@ class Mender:
         bound = {claim.key for claim in self._scene.draft.list(PersistentVolumeClaim) if claim.spec.volume_name}
         found = [key for do in candidate.does for key in do.touches if do.step.command.startswith("kubectl delete")]
         return [key for key in dict.fromkeys(found) if key in bound]
+
+
+def _plain(lacking: str) -> str:
+    """An object that is short of its goal, as people call it: without its kind and the default namespace."""
+    key, space, rest = lacking.partition(" ")
+    return key.partition("/")[2].removeprefix("default/") + space + rest
 
 
 def _without_doubles(candidates: Iterable[Candidate]) -> list[Candidate]:

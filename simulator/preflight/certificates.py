@@ -89,7 +89,7 @@ def without_what_runs(given: Input, inventory: Inventory, first: Run) -> Scenari
         _check_strangers(given, inventory, crews)
         template = crews[0].template
         wishes = [wish for wish in inventory.wishes if wish.template is template]
-        classes = {wish.storage_class for wish in wishes}
+        classes = sorted({wish.storage_class for wish in wishes})
         if not all(inventory.is_immediate(name) and not inventory.is_dynamic(name) for name in classes):
             raise NotCovered("a class waits, or makes volumes")
         volumes = [item.obj for name in classes for item in inventory.volumes_of_class(name) if is_free(item.obj)]

@@ -11,13 +11,14 @@ from typing import Final, TextIO
 from simulator.api.meta import Key, evolve
 from simulator.choices import TIE_POLICIES
 from simulator.errors import ScenarioError
-from simulator.explanation.reasons import reasons, render
+from simulator.explanation.reason import Reason
+from simulator.explanation.reasons import reasons
 from simulator.manifests.loader import NotSimulated
 from simulator.preflight.input import Input, read_input
 from simulator.preflight.inventory import Inventory
 from simulator.preflight.lints import LINTS, run_lints
 from simulator.preflight.mending import LARGEST, changes_before, repair_after
-from simulator.preflight.result import ALWAYS_CONVERGES, NO_VERDICT, Change, Preflight, Repair
+from simulator.preflight.result import ALWAYS_CONVERGES, MAY_GET_STUCK, NO_VERDICT, Change, Preflight, Repair
 from simulator.preflight.runs import Outlook, Question, look_ahead, look_once
 from simulator.preflight.trouble import troubles_of
 from simulator.sampling.processes import never
@@ -86,13 +87,14 @@ def check(
         why = f"without what the API server refuses: {why}"
     failures = () if given.present else outlook.first.failures
     odds = outlook.odds
-    is_within = max_odds is not None and odds is not None and odds.high <= max_odds
+    may = verdict == outlook.verdict and verdict in (MAY_GET_STUCK, NO_VERDICT)
+    is_within = may and max_odds is not None and odds is not None and odds.high <= max_odds
     head = header_of(scenario, 0, "")
     inventory = Inventory(given)
     return Preflight(
         verdict=verdict, why=why, is_proven=outlook.is_proven, why_not_proven=outlook.why_not,
         is_accepted=not is_refused and not failures and (verdict == ALWAYS_CONVERGES or is_within), failures=failures,
-        odds=odds, max_odds=max_odds, waiting=outlook.waiting, reason=tuple(_reason(outlook)),
+        odds=odds, max_odds=max_odds, waiting=outlook.waiting, reasons=_reasons(outlook),
         repairs=tuple(_repairs(question, outlook, clock() - begin)), before=outlook.before, changes=changes,
         findings=tuple(run_lints(inventory)), lints={each.name: each.about for each in LINTS.values()},
         troubles=troubles, cluster=given.cluster, manifests=given.manifests, counts=_counts(given),
@@ -161,13 +163,12 @@ def _repairs(question: Question, outlook: Outlook, spent: float) -> Iterator[Rep
             yield repair
 
 
-def _reason(outlook: Outlook) -> list[str]:
+def _reasons(outlook: Outlook) -> tuple[Reason, ...]:
+    """Why what is stuck is so; of what is stuck anyway nothing is told."""
     if not outlook.waiting:
-        return []
+        return ()
     found = reasons(outlook.log)
-    if outlook.before:
-        found = tuple(each for each in found if str(each.subject) in outlook.waiting)
-    return render(found, 98)
+    return tuple(each for each in found if str(each.subject) in outlook.waiting) if outlook.before else found
 
 
 def _not_simulated(given: Input) -> Iterator[str]:

@@ -6,6 +6,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from simulator.explanation.reason import Reason
+from simulator.explanation.reasons import render
+
 ALWAYS_CONVERGES: Final = "always converges"
 MAY_GET_STUCK: Final = "may get stuck"
 ALWAYS_GETS_STUCK: Final = "always gets stuck"
@@ -120,7 +123,7 @@ class Preflight(Struct, frozen=True, kw_only=True):
     why_not_proven : what kept it from that.
     is_accepted : whether a CI may go on: it always converges, or the odds are within `max_odds`; nothing is refused.
     waiting : object → what it is short of, in a stuck run.
-    reason : why it is stuck, as lines of text; causes before effects.
+    reasons : why it is stuck; causes before effects.
     repairs : the cheapest change before anything is applied, and the cheapest once it is stuck, as far as known.
     before : object → what it is short of whether or not anything is applied.
     failures : entries of a scenario's timeline that went wrong, in words.
@@ -138,7 +141,7 @@ class Preflight(Struct, frozen=True, kw_only=True):
     odds: Odds | None = None
     max_odds: float | None = None
     waiting: dict[str, str] = {}
-    reason: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     repairs: tuple[Repair, ...] = ()
     before: dict[str, str] = {}
     failures: tuple[str, ...] = ()
@@ -153,6 +156,11 @@ class Preflight(Struct, frozen=True, kw_only=True):
     assumed: tuple[str, ...] = ()
     seed: int = 0
     ties: str = ""
+
+    @property
+    def reason(self) -> list[str]:
+        """Why it is stuck, as lines of text."""
+        return render(self.reasons, 98)
 
     @property
     def repair(self) -> Repair | None:

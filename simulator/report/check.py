@@ -10,12 +10,12 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
+from simulator.explanation.reasons import render
 from simulator.explanation.words import count, listing
 from simulator.preflight.result import BEFORE, ERROR, NOTE, WARNING, Finding, Odds, Preflight, Trouble
 from simulator.version import __version__
 
 API_VERSION: Final = "bindsim/v1"
-FORMAT: Final = 1
 WIDTH: Final = 100
 MOST: Final = 3
 """So many findings of one lint are written out, and so many objects of one trouble named."""
@@ -31,13 +31,14 @@ def check_result(found: Preflight) -> str:
 def check_data(found: Preflight) -> dict[str, Any]:
     """The answer as JSON data."""
     plain: dict[str, Any] = msgspec.to_builtins(found)
+    plain["reasons"] = [reason.plain() for reason in found.reasons]
     data = {_camel(name): value for name, value in plain.items()}
     for name, value in data.items():
         if isinstance(value, (list, tuple)):
             data[name] = [_named(each) for each in value]
         elif name == "odds" and value is not None:
             data[name] = _named(value)
-    return {"apiVersion": API_VERSION, "kind": "CheckResult", "version": FORMAT, "bindsim": __version__, **data}
+    return {"apiVersion": API_VERSION, "kind": "CheckResult", "version": __version__, **data}
 
 
 def _named(value: Any) -> Any:
@@ -75,7 +76,7 @@ def check_lines(found: Preflight, width: int = WIDTH) -> list[str]:
         _subject(found, width),
         _answer(found, width),
         ["Refused by the API server", *_indented(_refused(found, width - 2))] if found.refused else [],
-        ["Why", *_indented(found.reason)] if found.reason else [],
+        ["Why", *_indented(render(found.reasons, width - 2))] if found.reasons else [],
         *_repairs(found, width),
         ["Stuck with or without it", *_indented(_listed(found.before, width - 2))] if found.before else [],
         *_findings(found.findings, width),

@@ -81,7 +81,7 @@ def test_max_odds_turns_5_into_0(ask: Ask, limit: str, code: int) -> None:
 
 
 def test_max_odds_does_not_help_where_it_always_gets_stuck(ask: Ask) -> None:
-    assert ask("full.yaml", "web.yaml", "--max-odds", "1%").code == STUCK
+    assert ask("full.yaml", "web.yaml", "--max-odds", "100%").code == STUCK
 
 
 def test_it_gives_2_where_the_api_server_refuses(ask: Ask) -> None:

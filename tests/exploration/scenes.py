@@ -53,6 +53,13 @@ class Cluster:
     mode: str = IMMEDIATE
     round_robin: bool = False
 
+    def __str__(self) -> str:
+        sizes = " ".join("+".join(size.removesuffix("Gi") for size in each) or "0" for each in self.volumes)
+        sets = " ".join(
+            f"{one.replicas}x{one.claims}{'P' if one.is_parallel else ''}{'' if one.is_apart else 'together'}"
+            + ("" if one.request == "1Gi" else f">{one.request}") for one in self.sets)
+        return f"{self.mode[:4]} [{sizes}] {sets}{' by turns' if self.round_robin else ''}"
+
     @property
     def names(self) -> dict[str, Workload]:
         """The sets by name."""
