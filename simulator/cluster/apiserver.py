@@ -212,7 +212,7 @@ class ApiServer:
             return refusal
         if is_released(new, old):
             self._remove(old)
-            return None
+            return new  # type: ignore[no-any-return]  # as it was when it went
         if new == old:
             return old  # type: ignore[no-any-return]  # VB-20: a write that changes nothing keeps the version
         if strategy.has_generation and new.metadata.generation and _spec(new) is not _spec(old):

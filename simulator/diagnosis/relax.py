@@ -254,6 +254,8 @@ def twin(draft: Draft, name: str) -> None:
 
 def add_volume(draft: Draft, claim: PersistentVolumeClaim, nodes: Sequence[str], name: str = "") -> None:
     """Add a free volume that fits a claim, on each of some nodes; without nodes one that is reachable everywhere."""
+    now = draft.objects.get(claim.key)
+    claim = now if isinstance(now, PersistentVolumeClaim) else claim  # it may ask for something else by now
     for node in nodes or ("",):
         volume = fitting_volume(claim, name or f"bindsim-{claim.name}-{node or 'anywhere'}", node)
         draft.put(volume)

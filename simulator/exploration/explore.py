@@ -153,7 +153,7 @@ def explore(
     most_states : the bound.
     is_symmetric, is_reduced : False explores states apart that differ only in the names of equal things, and steps in
         every order that come to the same in all; for those who want to see that it makes no difference.
-    must_stop : asked after each state; what is known then is the result.
+    must_stop : asked before each step; what is known when it says so is the result.
     progress : told now and then.
 
     Raises

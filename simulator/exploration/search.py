@@ -28,6 +28,10 @@ _OFTEN: Final = 64
 """Progress is told after so many states."""
 
 
+class TimeIsUp(Exception):
+    """Raised between two steps when there is no more time."""
+
+
 class Progress(Struct, frozen=True):
     """How far an exploration has come."""
 
@@ -85,6 +89,12 @@ class Search:
         self._came.append((START, ()))
         waiting: deque[tuple[int, Moment, frozenset[str]]] = deque([(START, space.start, touched)])
         why = ""
+
+        def pause() -> None:
+            if must_stop():
+                raise TimeIsUp
+
+        space.pause = pause
         try:
             while waiting and not why:
                 state, moment, touched = waiting[0]
@@ -102,12 +112,12 @@ class Search:
                 waiting.popleft()  # if it is interrupted before, not all is known of what follows this state
                 if len(states) > most_states:
                     why = f"the bound of {most_states} states was met"
-                elif must_stop():
-                    why = "time was up"
                 elif progress is not None and state % _OFTEN == 0:
                     progress(Progress(len(states), len(graph.edges), len(waiting), len(self.rests)))
         except KeyboardInterrupt:
             why = "it was interrupted"
+        except TimeIsUp:
+            why = "time was up"
         for state, _, _ in waiting:
             graph.leave_open(state)
         return why if waiting else ""

@@ -67,6 +67,10 @@ class Space:
     is_symmetric : whether states that differ only in the names of equal things are one.
     is_reduced : whether a step that commutes with all others that can come is taken at once, alone (`reduction`).
     log : what happens is written here; only for those who go one way.
+
+    Attributes
+    ----------
+    pause : called before each step; it may raise.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Space:
     ) -> None:
         self.grain = grain
         self._calm = Calm()
+        self.pause: Callable[[], None] = lambda: None
         self._here: Moment | None = None
         self._prints: ByIdentity[tuple[bytes, frozenset[str]]] = ByIdentity(most=256)
         self._followed: dict[bytes, tuple[tuple[Turn, ...], Moment, frozenset[str]]] = {}
@@ -229,6 +234,7 @@ class Space:
         script: list[int] | None = []
         chooser = self._chooser
         while script is not None:
+            self.pause()
             self.restore(moment)
             label = label_of(move)
             chooser.begin(script, touched)

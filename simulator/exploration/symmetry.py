@@ -173,7 +173,7 @@ def _named_elsewhere(scenario: Scenario, shelves: Mapping[str, Shelf]) -> frozen
     found.update(_WORD.findall(repr((scenario.spec.provisioners, scenario.spec.local_provisioner))))
     for obj in _objects(shelves, "PersistentVolume"):
         assert isinstance(obj, PersistentVolume)
-        if obj.spec.claim_ref is not None or obj.metadata.annotations or obj.metadata.owner_references:
+        if obj.spec.claim_ref is not None:
             found.add(obj.name)
     return frozenset(found)
 
