@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, Final
-
-from msgspec import Struct
+from typing import Final
 
 from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.api.meta import Key, evolve, with_annotations, with_meta
 from simulator.api.nodes import HOSTNAME
 from simulator.api.storage import NO_PROVISIONER, CSIDriver, StorageClass
-from simulator.api.volumes import VolumeResourceRequirements
 from simulator.binding.names import SELECTED_NODE, STORAGE_PROVISIONER
 from simulator.binding.reference import (
-    NOTHING,
     affinity_matches,
-    attributes_class,
     class_of,
     is_delayed,
     is_fully_bound,
     refers,
-    volume_mode,
 )
 from simulator.diagnosis import relax
 from simulator.diagnosis.draft import Draft
 from simulator.diagnosis.fact import Fact
+from simulator.diagnosis.fit_facts import Where, misfits, no_selector
 from simulator.explanation.evidence import Evidence
 from simulator.explanation.why_claim import volumes_on
 from simulator.explanation.words import is_everywhere, listing, place, reach_text, selector_text, short
@@ -158,7 +153,7 @@ def _preset(evidence: Evidence, claim: PersistentVolumeClaim) -> Iterator[Fact]:
     if volume.spec.claim_ref is not None and not refers(volume, claim):
         yield Fact(f"owner {name}", f"{name} {_whose(volume)}", (volume.key,), "if it were free",
                    partial(relax.free, name=name), "spec.claimRef", kind="released")
-    yield from _misfits(claim, [volume])
+    yield from misfits(claim, [volume])
 
 
 def _whose(volume: PersistentVolume) -> str:
@@ -181,7 +176,7 @@ def _unbound(
     taken = [volume for volume in volumes if volume.spec.claim_ref is not None and not refers(volume, claim)]
     open_to_all = [volume for volume in volumes if volume.spec.claim_ref is None or refers(volume, claim)]
     where = partial(_reaching, evidence, [node.name for node in closed])
-    yield from _misfits(claim, open_to_all, where)
+    yield from misfits(claim, open_to_all, where)
     yield from _kept([volume for volume in taken if class_of(volume) == class_of(claim)], claim, where)
     if is_waiting:
         yield from _none_on(evidence, claim, closed)
@@ -191,10 +186,6 @@ def _unbound(
             yield Fact(f"none for {claim.key}", f"no volume{kind} is free for {short(claim)}", (claim.key,),
                        "if there were one", lambda draft: relax.add_volume(draft, claim, ()), kind="no volume")
     yield from _provisioner(evidence, claim, storage_class)
-
-
-Where = Callable[[Sequence[PersistentVolume]], tuple[str, ...]]
-"""The closed nodes that reach any of some volumes."""
 
 
 def _reaching(evidence: Evidence, closed: Sequence[str], volumes: Sequence[PersistentVolume]) -> tuple[str, ...]:
@@ -253,102 +244,6 @@ def _unplace(draft: Draft, key: Key) -> None:
 def _at_once(draft: Draft, name: str) -> None:
     if (storage_class := draft.get(StorageClass, name)) is not None:
         draft.put(evolve(storage_class, volume_binding_mode="Immediate"))
-
-
-class _Trait(Struct, frozen=True):
-    """Something that a claim and a volume must agree on.
-
-    Attributes
-    ----------
-    asks, has : how the two say it.
-    fits : whether a volume has what a claim asks for.
-    to_claim, to_volume : the changes to one that make it agree with the other, as that one is then.
-    """
-
-    name: str
-    field: str
-    asks: Callable[[PersistentVolumeClaim], str]
-    has: Callable[[PersistentVolume], str]
-    fits: Callable[[PersistentVolume, PersistentVolumeClaim], bool]
-    to_claim: Callable[[PersistentVolume], dict[str, Any]]
-    to_volume: Callable[[PersistentVolumeClaim], dict[str, Any]]
-
-
-_TRAITS: Final = (
-    _Trait("size", "spec.resources.requests.storage", lambda claim: f"{claim.request or NOTHING}",
-           lambda volume: f"{volume.capacity or NOTHING}",
-           lambda volume, claim: (volume.capacity or NOTHING) >= (claim.request or NOTHING),
-           lambda volume: {"resources": VolumeResourceRequirements(requests={"storage": volume.capacity or NOTHING})},
-           lambda claim: {"capacity": {"storage": claim.request or NOTHING}}),
-    _Trait("access modes", "spec.accessModes", lambda claim: listing(claim.spec.access_modes),
-           lambda volume: f"only {listing(volume.spec.access_modes)}",
-           lambda volume, claim: set(claim.spec.access_modes) <= set(volume.spec.access_modes),
-           lambda volume: {"access_modes": volume.spec.access_modes},
-           lambda claim: {"access_modes": claim.spec.access_modes}),
-    _Trait("volumeMode", "spec.volumeMode", lambda claim: f"volumeMode {volume_mode(claim)}",
-           lambda volume: f"volumeMode {volume_mode(volume)}",
-           lambda volume, claim: volume_mode(volume) == volume_mode(claim),
-           lambda volume: {"volume_mode": volume_mode(volume)}, lambda claim: {"volume_mode": volume_mode(claim)}),
-    _Trait("attributes class", "spec.volumeAttributesClassName",
-           lambda claim: f"volumeAttributesClassName {attributes_class(claim) or '(none)'}",
-           lambda volume: f"volumeAttributesClassName {attributes_class(volume) or '(none)'}",
-           lambda volume, claim: attributes_class(volume) == attributes_class(claim),
-           lambda volume: {"volume_attributes_class_name": attributes_class(volume) or None},
-           lambda claim: {"volume_attributes_class_name": attributes_class(claim) or None}),
-)
-_CLASS: Final = _Trait(
-    "class", "spec.storageClassName", lambda claim: f"class {class_of(claim) or '(none)'}",
-    lambda volume: f"class {class_of(volume) or '(none)'}",
-    lambda volume, claim: class_of(volume) == class_of(claim),
-    lambda volume: {"storage_class_name": class_of(volume)}, lambda claim: {"storage_class_name": class_of(claim)},
-)
-
-
-def _misfits(
-    claim: PersistentVolumeClaim, volumes: Sequence[PersistentVolume], where: Where = lambda volumes: ()
-) -> Iterator[Fact]:
-    """Free volumes that are too small, or of another sort: what the claim asks for, and what they are."""
-    traits: tuple[_Trait, ...] = _TRAITS
-    of_class = [volume for volume in volumes if class_of(volume) == class_of(claim)]
-    if not of_class:  # else the class has volumes, and those of other classes are nobody's concern
-        traits, of_class = (*_TRAITS, _CLASS), list(volumes)
-    for trait in traits:
-        others = [volume for volume in of_class if not trait.fits(volume, claim)]
-        if not others:
-            continue
-        yield Fact(f"asks {trait.name} {claim.key}", f"{short(claim)} asks for {trait.asks(claim)}", (claim.key,),
-                   f"if it asked for what {others[0].name} has",
-                   partial(_adapt_claim, key=claim.key, volume=others[0].name, trait=trait), trait.field,
-                   where(others), kind=f"asks {trait.name}")
-        names = [volume.name for volume in others]
-        verb = "has" if len(others) == 1 else "have"
-        has = listing(dict.fromkeys(trait.has(volume) for volume in others))
-        yield Fact(f"volumes {trait.name} for {claim.key}", f"{listing(names)} {verb} {has}",
-                   tuple(each.key for each in others), "if what is asked for",
-                   partial(_adapt_volumes, names=names, key=claim.key, trait=trait),
-                   "spec.capacity" if trait.name == "size" else trait.field, where(others),
-                   kind=f"volume {trait.name}")
-    selector = claim.spec.selector
-    plain = [volume for volume in of_class if selector is not None and not selector.selects(volume.metadata.labels)]
-    if selector is not None and plain:
-        yield Fact(f"asks labels {claim.key}", f"{short(claim)} asks for a volume with {selector_text(selector)}",
-                   (claim.key,), "if it did not", partial(_no_selector, key=claim.key), "spec.selector",
-                   where(plain), kind="asks labels")
-
-
-def _adapt_claim(draft: Draft, key: Key, volume: str, trait: _Trait) -> None:
-    if (found := draft.get(PersistentVolume, volume)) is not None:
-        relax.change_claim(draft, key, **trait.to_claim(found))
-
-
-def _adapt_volumes(draft: Draft, names: Sequence[str], key: Key, trait: _Trait) -> None:
-    claim = draft.objects.get(key)
-    if isinstance(claim, PersistentVolumeClaim):
-        relax.change_volumes(draft, names, **trait.to_volume(claim))
-
-
-def _no_selector(draft: Draft, key: Key) -> None:
-    relax.change_claim(draft, key, selector=None)
 
 
 def _none_on(evidence: Evidence, claim: PersistentVolumeClaim, closed: Sequence[Node]) -> Iterator[Fact]:
@@ -415,7 +310,7 @@ def _provisioner(
     if claim.spec.selector is not None:
         yield Fact(f"asks labels {claim.key}", f"{short(claim)} asks for a volume with "
                    f"{selector_text(claim.spec.selector)}, and no volume is made for a claim with a selector",
-                   (claim.key,), "if it did not", partial(_no_selector, key=claim.key), "spec.selector",
+                   (claim.key,), "if it did not", partial(no_selector, key=claim.key), "spec.selector",
                    kind="asks labels")
     asked = STORAGE_PROVISIONER in claim.metadata.annotations
     failed = evidence.event(claim.key, "ProvisioningFailed")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from simulator.api.core import Pod
+from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.api.kinds import find_kind
 from simulator.api.meta import Key
+from simulator.binding.reference import class_of
 from simulator.diagnosis import relax
 from simulator.diagnosis.behaviour import behaviour_of
 from simulator.diagnosis.conflict import Conflict, find_conflict
@@ -95,6 +96,7 @@ class Explainer:
 
     Attributes
     ----------
+    draft : the end of the run, from which experiments begin.
     web : what everything waits for that is short of its goal.
     """
 
@@ -103,9 +105,9 @@ class Explainer:
         self._verdict = _verdict_of(log)
         self._evidence = gather(log)
         spec, latencies = behaviour_of(log, scenario, self._evidence)
-        self._draft = draft_of(self._evidence, log, spec, latencies)
+        self.draft = draft_of(self._evidence, log, spec, latencies)
         self._judge = judge
-        self.web = weave(self._evidence, self._draft)
+        self.web = weave(self._evidence, self.draft)
         self._origins = Origins(log.header, self._evidence)
         self._without: dict[tuple[Key, ...], Draft] = {}
         self._known: dict[tuple[frozenset[str], tuple[Key, ...]], bool] = {}
@@ -123,7 +125,7 @@ class Explainer:
         stuck = (*(knot for alike in told.values() for knot, _ in alike), *(self._unexplained() if not objects else ()))
         repairs: list[Repair] = []
         if with_repairs:
-            scene = Scene(self._evidence, self._draft, used_claims(self._log), web.tables)
+            scene = Scene(self._evidence, self.draft, used_claims(self._log), web.tables)
             shapes = [[ailing for _, ailing in alike] for alike in told.values()]
             repairs = Mender(scene, self._judge).mend(shapes)
         header = self._log.header
@@ -173,7 +175,8 @@ class Explainer:
             obj = self._evidence.state.find(key) if str(key) in names else None
             if obj is not None:
                 controller = obj.metadata.controller
-                owners.append((key.kind, controller.uid if controller is not None else str(key)))
+                whose = controller.uid if controller is not None else str(key)
+                owners.append((key.kind, class_of(obj) if isinstance(obj, PersistentVolumeClaim) else whose))
         kinds = sorted({fact.kind for fact in web.facts_behind(names)})
         return tuple(owners), tuple(kinds)
 
@@ -200,7 +203,7 @@ class Explainer:
         """The end of the run, everything else that is stuck set aside: it is not to take what an experiment frees."""
         draft = self._without.get(keys)
         if draft is None:
-            draft = self._without[keys] = self._draft.copy()
+            draft = self._without[keys] = self.draft.copy()
             if not any(key.kind == "Node" for key in keys):
                 draft.drains = ()
             for key in self.web.keys:

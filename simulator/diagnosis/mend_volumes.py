@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 from typing import Any, Final
 
 from simulator.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
@@ -117,6 +118,7 @@ def _claims(scene: Scene, ailing: Ailing) -> list[Key]:
 
 def _new(scene: Scene, ailing: Ailing) -> Iterator[Candidate]:
     """A volume of the size asked for, on a node that will do; or a new node with one."""
+    yield from _unused(scene, ailing)
     for pod in scene.pods_of(ailing):
         if pod.spec.node_name:
             continue
@@ -140,14 +142,27 @@ def _new(scene: Scene, ailing: Ailing) -> Iterator[Candidate]:
         if owner is not None:
             wanted += [claims for ordinal in scene.missing(owner)
                        if (claims := scene.claims_to_come(owner, ordinal))]
-            if len(wanted) <= len(nodes):
+            if nodes and len(wanted) > 1:
                 made = [scene.new_volume(claim, node.name, _hostname(node))
-                        for claims, node in zip(wanted, nodes, strict=False) for claim in claims]
+                        for claims, node in zip(wanted, cycle(nodes), strict=False) for claim in claims]
                 where = listing(node.name for node in nodes[:len(wanted)])
                 yield Candidate("volume", f"make {count(len(made), 'volume')} for the pods of {owner.name}, on {where}",
                                 (apply(*made),), notes=(DISK,), needs_hardware=True)
         if not reach:
             yield from _new_nodes(scene, pod, wanted, nodes)
+
+
+def _unused(scene: Scene, ailing: Ailing) -> Iterator[Candidate]:
+    """A claim that no pod uses: it can go, or get a volume anywhere."""
+    for key in ailing.keys:
+        claim = scene.evidence.state.find(key)
+        if not isinstance(claim, PersistentVolumeClaim) or scene.evidence.users_of(claim):
+            continue
+        yield Candidate("unused", f"delete {names([claim])}, which no pod uses", (delete(key),))
+        for node in scene.evidence.nodes[:1] if not claim.spec.volume_name else ():
+            yield Candidate("volume", f"make a volume for {names([claim])} on {node.name}",
+                            (apply(scene.new_volume(claim, node.name, _hostname(node))),), notes=(DISK,),
+                            needs_hardware=True)
 
 
 def _new_nodes(

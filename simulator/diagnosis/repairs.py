@@ -37,8 +37,8 @@ from simulator.scenario.load import Scenario
 from simulator.scenario.timeline import parse_timeline
 
 KEPT, SET_ASIDE, LOST = "kept", "set aside", "lost"
-TRIED: Final = 60
-PAIRS: Final = 60
+TRIED: Final = 40
+PAIRS: Final = 24
 FEWEST: Final = 8
 OBJECTS: Final = 40_000
 """So many candidates are tried for a knot at most, and at least; in between so many that a run of each has no more

@@ -6,6 +6,7 @@ import json
 import os
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -29,6 +30,12 @@ WAYS: Final = 4
 _DATA: Final = {"kept": "keeps all data", "set aside": "SETS DATA ASIDE", "lost": "LOSES DATA"}
 
 
+class _Code(str):
+    """A line that is for a shell, and not for the eye alone."""
+
+    __slots__ = ()
+
+
 def print_why(found: Diagnosis, stream: TextIO, is_full: bool = False) -> None:
     """Write the report; with colour on a terminal, unless NO_COLOR is set.
 
@@ -41,7 +48,9 @@ def print_why(found: Diagnosis, stream: TextIO, is_full: bool = False) -> None:
     if is_terminal and not os.environ.get("NO_COLOR"):
         from simulator.report.colour import coloured
 
-        stream.write(coloured(lines))
+        for is_code, some in groupby(lines, key=lambda line: isinstance(line, _Code)):
+            part = list(some)
+            stream.write("\n".join(part) + "\n" if is_code else coloured(part))
     else:
         stream.write("\n".join(lines) + "\n")
 
@@ -116,8 +125,8 @@ def _knot(knot: Knot, width: int, is_full: bool) -> Iterator[list[str]]:
         if others and not is_full:
             number = "another core holds" if len(others) == 1 else f"{len(others)} other cores hold"
             yield _wrapped(f"Beside it {number} the same: --full tells", width, "", "  ")
-    for each in knot.tables:
-        yield list(_table(each, width, is_full))
+    for answers in knot.tables:
+        yield list(_table(answers, width, is_full))
 
 
 def _core(knot: Knot, width: int) -> Iterator[str]:
@@ -252,11 +261,11 @@ def _cost(repair: Repair) -> str:
 def _step(step: Step) -> Iterator[str]:
     """A step, flush left, so that it can be copied: a shell would take indented manifests amiss."""
     if step.manifest:
-        yield f"{step.command} <<'EOF'"
-        yield from step.manifest.rstrip("\n").split("\n")
-        yield "EOF"
+        yield _Code(f"{step.command} <<'EOF'")
+        yield from map(_Code, step.manifest.rstrip("\n").split("\n"))
+        yield _Code("EOF")
     else:
-        yield step.command or f"# {step.words}"
+        yield _Code(step.command or f"# {step.words}")
 
 
 # --- words ----------------------------------------------------------------------------------------------------------

@@ -143,4 +143,5 @@ def test_kubectl_understands_the_commands(repairs: list[Repair]) -> None:
         words = [kubectl, *shlex.split(command)[1:], "--server=http://127.0.0.1:1", "--request-timeout=1s"]
         said = subprocess.run(words, input=manifest, capture_output=True, text=True, timeout=60, check=False).stderr
         assert "refused" in said, (command, said)
-        assert not re.search(r"unknown|error: (?:there is|you must|resource|cannot|invalid)|Usage", said), (command, said)
+        complaint = r"unknown|error: (?:there is|you must|resource|cannot|invalid)|Usage"
+        assert not re.search(complaint, said), (command, said)
