@@ -14,7 +14,11 @@ from simulator.latency import Latency
 from simulator.units import Micros
 
 TIES: Final = frozenset({"volume", "node", "preemption", "volume-bucket", "provision-owner", FAULT})
-"""Points at which Kubernetes leaves open who wins; at all others the natural order is taken."""
+"""Points at which Kubernetes leaves open who wins."""
+ORDERS: Final = frozenset({"batch-order", "claim-order", "volume-order", "resync"})
+"""Points at which it leaves open who comes first. At all others the natural order is taken."""
+MOST_ORDERED: Final = 4
+"""More things than so many are taken in their natural order, unless they are all alike: 10 have 3 628 800 orders."""
 
 
 class Branching:
@@ -23,6 +27,7 @@ class Branching:
     Attributes
     ----------
     asked : (point, about, chosen, number of sorts, position taken, chance), one for each tie.
+    is_orderly : whether what comes first is not asked.
     """
 
     def __init__(self, ties: str, symmetry: Symmetry) -> None:
@@ -30,6 +35,7 @@ class Branching:
         self._symmetry = symmetry
         self._script: Sequence[int] = ()
         self.touched: frozenset[str] = frozenset()
+        self.is_orderly = False
         self._told: list[Key] = []
         self.asked: list[tuple[str, Key, Key, int, int, Fraction]] = []
 
@@ -54,7 +60,9 @@ class Branching:
     def choose(self, point: str, about: Key, options: Sequence[Key], weights: Sequence[int] | None = None) -> Key:
         """The scripted option, or the first."""
         size = len(options)
-        if size == 1 or point not in TIES:
+        if size == 1 or (point not in TIES and point not in ORDERS):
+            return options[0]
+        if point in ORDERS and (self.is_orderly or size > MOST_ORDERED):
             return options[0]
         if self._told:
             return self._told.pop(0)

@@ -66,15 +66,19 @@ class Facts:
     is_name : whether a text may be renamed, as it is the name of one of several equal things.
     keeps_backoff : whether it matters how often a pod was refused.
     keeps_slots : whether it matters in which order volumes came.
+    keeps_idle : whether it matters what is queued of which it is known that a sync would do nothing; not where such
+        a sync is taken at once, alone.
     """
 
     def __init__(
-        self, base: Mapping[str, Shelf], is_name: Callable[[str], bool], keeps_backoff: bool, keeps_slots: bool
+        self, base: Mapping[str, Shelf], is_name: Callable[[str], bool], keeps_backoff: bool, keeps_slots: bool,
+        keeps_idle: bool,
     ) -> None:
         self._base = base
         self._is_name = is_name
         self._keeps_backoff = keeps_backoff
         self._keeps_slots = keeps_slots
+        self._keeps_idle = keeps_idle
         self._shapes: dict[tuple[Token, ...], int] = {}
         self._objects: ByIdentity[Fact] = ByIdentity()
         self._shelves: ByIdentity[tuple[Fact, ...]] = ByIdentity()
@@ -126,7 +130,7 @@ class Facts:
         found: list[Fact] = [(name, "memory", *fact) for fact in self._memory(saved.memory)]
         for queue, work in saved.queues.items():
             if work.ready or work.active or work.dirty or work.failures:
-                ready = [key for key in work.ready if self._keeps_backoff or _needs_sync(saved.memory, key)]
+                ready = [key for key in work.ready if self._keeps_idle or _needs_sync(saved.memory, key)]
                 order = (*self.tokens(ready), "|", *self.tokens(tuple(work.dirty)))
                 if self._keeps_backoff:
                     found.append((name, "queue", queue, work.starting, *order))

@@ -19,6 +19,7 @@ from simulator.exploration.facts import UID, Fact, Facts, Time, Token, Version
 from simulator.exploration.identity import ByIdentity
 from simulator.exploration.resumable import Point
 from simulator.exploration.symmetry import Labels, Symmetry, in_order
+from simulator.flows import Sleep
 from simulator.scenario.kubectl import Kubectl
 
 _NAMING: Final = (PersistentVolume.KIND, PersistentVolumeClaim.KIND, Pod.KIND)
@@ -53,16 +54,17 @@ class Fingerprints:
     ----------
     base : the shelves that all states began with.
     is_natural : whether the order of what can come matters.
+    keeps_slots, keeps_idle : see `Facts`.
     """
 
     def __init__(
         self, base: Mapping[str, Shelf], components: Sequence[str], symmetry: Symmetry, is_natural: bool,
-        keeps_slots: bool,
+        keeps_slots: bool, keeps_idle: bool,
     ) -> None:
         self._symmetry = symmetry
         self._components = components
         self._is_natural = is_natural
-        self._facts = Facts(base, symmetry.is_name, is_natural, keeps_slots)
+        self._facts = Facts(base, symmetry.is_name, is_natural, keeps_slots, keeps_idle)
         self._known: dict[Fact, int] = {}
         self._uids: ByIdentity[dict[str, tuple[str, str, str]]] = ByIdentity()
         self._has_uid: dict[str, bool] = {}
@@ -98,7 +100,7 @@ class Fingerprints:
                 )
             numbers += found
         numbers.sort()
-        places = {name for name in touched if name in symmetry.volumes or name in symmetry.nodes}
+        places = {name for name in touched if symmetry.is_name(name)}
         places.update([where for name in places if name in symmetry.volumes and (where := symmetry.volumes[name].node)])
         return array("L", numbers).tobytes(), frozenset(places)
 
@@ -160,7 +162,7 @@ class Fingerprints:
         path = point.path()
         parts = [tuple(self._told(each)) for each in path]
         if path[0].origin.runtime.component.name == Kubectl.name:
-            parts = without_repeats(parts)
+            parts = without_rounds(parts, [isinstance(each.intent, Sleep) for each in path])
         yield from self._facts.tokens(path[0].origin.view.argument)
         for part in parts:
             yield from part
@@ -323,13 +325,23 @@ def _steps(step: Step | Wake) -> Iterator[Token]:
             yield type(step).__name__
 
 
-def without_repeats(parts: list[Fact]) -> list[Fact]:
-    """A history without what came again and again at its end: the client's loops keep no count of their rounds.
+def without_rounds(parts: list[Fact], sleeps: list[bool]) -> list[Fact]:
+    """A history with each round of a waiting loop once, if it was like the one before: such loops keep no count.
 
-    >>> without_repeats([("a",), ("b",), ("c",), ("b",), ("c",), ("b",), ("c",)])
-    [('a',), ('b',), ('c',)]
+    Parameters
+    ----------
+    sleeps : after which parts the flow sleeps; a round goes from one sleep to the next.
+
+    >>> without_rounds([("a",), ("b",), ("c",), ("b",), ("c",), ("b",)], [True, False, True, False, True, False])
+    [('a',), ('b',), ('c',), ('b',)]
     """
-    for length in range(1, len(parts) // 2 + 1):
-        while len(parts) >= 2 * length and parts[-length:] == parts[-2 * length:-length]:
-            parts = parts[:-length]
-    return parts
+    kept: list[Fact] = []
+    ends: list[int] = []
+    for part, is_asleep in zip(parts, sleeps, strict=True):
+        kept.append(part)
+        if is_asleep:
+            ends.append(len(kept))
+            if len(ends) > 2 and kept[ends[-2]:] == kept[ends[-3]:ends[-2]]:
+                ends.pop()
+                del kept[ends[-1]:]
+    return kept

@@ -106,10 +106,11 @@ class Space:
         self._where = {name: place.node for name, place in self.symmetry.volumes.items()}
         self._chooser = Branching(ties, self.symmetry)
         self.world.chooser = self._chooser
+        self._is_reduced = is_reduced and not grain.is_natural
         self._fingerprints = Fingerprints(
             shelves, tuple(self.world.runtimes), self.symmetry, grain.is_natural, keeps_slots,
+            keeps_idle=not self._is_reduced,
         )
-        self._is_reduced = is_reduced and not grain.is_natural
         self._driver.begin()
         self.start = self._save()
 
@@ -312,12 +313,14 @@ class Space:
         """Whether a periodic timer changes the state, now or by what follows from it."""
         self.restore(moment)
         self._chooser.begin((), touched)
+        self._chooser.is_orderly = True  # where nothing comes of it in one order, nothing does in any
         self._take(tick)
         for _ in range(_MOST_STEPS):
             moves = self._driver.moves()
             if not moves or self._chooser.asked:
                 break
             self._take(moves[0])
+        self._chooser.is_orderly = False
         after = self._save()
         return bool(self._chooser.asked) or self.fingerprint(after)[0] != self.fingerprint(moment)[0]
 

@@ -77,6 +77,8 @@ class Symmetry(Struct):
             if node is None or volume.node in touched:
                 return f"{volume.sort} on {volume.node}"
             return f"{volume.sort} on any {node.sort}"
+        if name in self.members and name not in touched:
+            return f"any {option.kind} {name.rpartition('-')[0]}"
         if option.kind == "Node" and (place := self.nodes.get(name)) is not None and name not in touched:
             return f"any {place.sort}"
         return name

@@ -12,7 +12,7 @@ from typing import Any
 
 from simulator.api.meta import Key, evolve
 from simulator.choices import Seeded
-from simulator.exploration.explore import End
+from simulator.exploration.ends import End
 from simulator.manifests.origin import Origin
 from simulator.scenario.file import Provisioner, Spec
 from simulator.scenario.initial import Initial, from_plain, together, with_namespaces
@@ -70,7 +70,8 @@ def scenario_of(case: Mapping[str, Any], begins: Sequence[Micros], stages: int) 
             at = None
     provisioners = tuple(
         Provisioner(name=name, topology="kubernetes.io/hostname") if name == PROVISIONER
-        else Provisioner(name=name, absent=True) for name in _provisioners(case) if not name.startswith("kubernetes.io/")
+        else Provisioner(name=name, absent=True)
+        for name in _provisioners(case) if not name.startswith("kubernetes.io/")
     )
     return Scenario(
         name=case["id"], path="", spec=Spec(provisioners=provisioners),

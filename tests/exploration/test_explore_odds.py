@@ -1,4 +1,4 @@
-"""Exact chances out of the graph, against what is worked out on paper, enumerated here, or drawn by the timed engine."""
+"""Exact chances out of the graph, against paper, an enumeration, and what the timed engine draws."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from math import perm, prod, sqrt
 
 import pytest
 
+from simulator.api.meta import Object
 from simulator.choices import Seeded
 from simulator.exploration.explore import explore
 from simulator.simulation import run
@@ -107,7 +108,7 @@ def test_claims_of_two_classes(nodes: int, per_class: tuple[int, int], replicas:
         "a", replicas=replicas, templates=("t0", "t1"), storage_class="c0",
         podManagementPolicy="Parallel" if is_parallel else "OrderedReady"))
     wanted["spec"]["volumeClaimTemplates"][1]["spec"]["storageClassName"] = "c1"
-    objects = [make_class(f"c{number}") for number in range(2)]
+    objects: list[Object] = [make_class(f"c{number}") for number in range(2)]
     objects += [make_node(f"n{node}") for node in range(nodes)]
     objects += [make_volume(f"v{node}-{number}-{turn}", node=f"n{node}", storage_class=f"c{number}")
                 for node in range(nodes) for number, count in enumerate(per_class) for turn in range(count)]

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from hypothesis import assume, given, settings
 
+from simulator.api.core import PersistentVolumeClaim, Pod
 from simulator.choices import Scripted
 from simulator.drivers.untimed import Untimed, every_run
 from simulator.eventlog import NoLog
@@ -31,7 +32,6 @@ CLUSTERS = [
     Cluster((("10Gi", "20Gi"), ("10Gi",)), (TWO,)), Cluster((("10Gi",), ("20Gi",)), (ONE, LARGE)),
     even(2, 2, parallel(TWO), mode=WAITING), even(3, 1, TWO, mode=WAITING), even(2, 1, ONE, ONE, mode=WAITING),
     even(1, 1, parallel(TWO), mode=WAITING), Cluster((("10Gi",), ("20Gi",)), (ONE, LARGE), WAITING),
-    Cluster((("10Gi", "20Gi"), ("20Gi",)), (ONE, Workload(2, request="15Gi", is_parallel=True)), WAITING),
 ]
 TINY = [
     even(1, 1, ONE), even(1, 1, ONE, mode=WAITING), even(2, 1, ONE, mode=WAITING), even(2, 2, TWO), even(1, 0, ONE),
@@ -43,7 +43,7 @@ TINY = [
 def answers(cluster: Cluster, found: Exploration) -> tuple[object, ...]:
     """What must not depend on how the search is made smaller."""
     assert found.is_complete, found.why_incomplete
-    bounds = (found.bounds.least, found.bounds.greatest) if found.bounds is not None else found.stuck
+    bounds = (found.bounds.least, found.bounds.greatest) if found.bounds is not None else (found.stuck, found.stuck)
     return found.verdict, bounds, cluster.chances(found)
 
 
@@ -100,8 +100,9 @@ def test_steps_that_are_not_taken_in_every_order_come_to_the_same(cluster: Clust
     found = explore(scenario, interleavings="syncs", is_symmetric=is_symmetric)
     raw = explore(scenario, interleavings="syncs", is_symmetric=is_symmetric, is_reduced=False, most_states=20_000)
     assert raw.states > found.states
-    assert cluster.looks(found) == cluster.looks(raw)
-    assert answers(cluster, found)[:2] == answers(cluster, raw)[:2]
+    assert (found.verdict, cluster.looks(found)) == (raw.verdict, cluster.looks(raw))
+    if raw.bounds is not None:
+        assert answers(cluster, found)[1] == answers(cluster, raw)[1]
 
 
 @pytest.mark.parametrize("cluster", TINY[:3], ids=str)
@@ -125,15 +126,15 @@ def test_random_walks_through_all_orders_end_where_the_search_says(cluster: Clus
         assert walk(cluster, Grain(is_natural=False), seed) in known
 
 
-@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("cluster", [
     even(2, 1, ONE, ONE), even(2, 2, parallel(TWO)), Cluster((("10Gi",), ("20Gi",)), (ONE, LARGE)),
     Cluster((("10Gi",), ("20Gi",)), (ONE, ONE)), Cluster((("10Gi",), ("20Gi",)), (ONE, LARGE), WAITING),
 ], ids=str)
-def test_random_walks_write_by_write_end_where_the_search_says(cluster: Cluster, seed: int) -> None:
+def test_random_walks_write_by_write_end_where_the_search_says(cluster: Cluster) -> None:
     found = explore(cluster.scenario(), interleavings="writes")
     assert found.is_complete
-    assert walk(cluster, Grain(is_natural=False, is_whole=False), seed) in {look[1:] for look in cluster.looks(found)}
+    known = {look[1:] for look in cluster.looks(found)}
+    assert {walk(cluster, Grain(is_natural=False, is_whole=False), seed) for seed in range(8)} <= known
 
 
 MOST_STEPS = 400
@@ -162,9 +163,8 @@ def look_of_world(cluster: Cluster, space: Space) -> Look:
     waiting = {str(key): why for key, why in space.goals.unmet.items()}
     return cluster.look(
         "stuck" if waiting else "converged", waiting,
-        {str(obj.key): obj.spec.node_name for obj in store.of_kind("Pod").values()},  # type: ignore[attr-defined]
-        {str(obj.key): obj.spec.volume_name
-         for obj in store.of_kind("PersistentVolumeClaim").values()},  # type: ignore[attr-defined]
+        {str(pod.key): pod.spec.node_name for pod in store.list(Pod)},
+        {str(claim.key): claim.spec.volume_name for claim in store.list(PersistentVolumeClaim)},
     )
 
 
@@ -199,9 +199,6 @@ def test_caches_that_may_lag_need_not(cluster: Cluster) -> None:
     assert cluster.looks(fresh) <= cluster.looks(late)
 
 
-SLOW = {"api": "1ms..40ms", "watch": "1ms..40ms", "work": "0ms..20ms"}
-
-
 @pytest.mark.parametrize("cluster", CLUSTERS, ids=str)
 def test_every_timed_run_ends_in_an_end_that_is_listed(cluster: Cluster) -> None:
     known = cluster.looks(explore(cluster.scenario(), interleavings="syncs"))
@@ -210,16 +207,18 @@ def test_every_timed_run_ends_in_an_end_that_is_listed(cluster: Cluster) -> None
 
 
 @settings(max_examples=60)
-@given(drawn_clusters(most_pods=4))
+@given(drawn_clusters())
 def test_every_timed_run_of_a_drawn_cluster_ends_in_an_end_that_is_listed(cluster: Cluster) -> None:
+    """In natural order, or else in any order of syncs, or at last of writes."""
     scenario = cluster.scenario()
-    found = explore(scenario, most_states=1500)
-    assume(found.is_complete)
-    missing = {cluster.look_of(run(scenario, seed=seed, keep_log=False)) for seed in range(5)} - cluster.looks(found)
-    if missing:
-        more = explore(scenario, interleavings="syncs", most_states=1500)
-        assume(more.is_complete)
-        assert missing <= cluster.looks(more)
+    missing = {cluster.look_of(run(scenario, seed=seed, keep_log=False)) for seed in range(5)}
+    for grain in ("ties", "syncs", "writes"):
+        found = explore(scenario, interleavings=grain, most_states=1000)
+        assume(found.is_complete)
+        missing -= cluster.looks(found)
+        if not missing:
+            break
+    assert not missing
 
 
 @settings(max_examples=40)
@@ -235,9 +234,8 @@ def test_the_chances_are_those_of_trying_every_run(cluster: Cluster) -> None:
         store = simulated.store
         look = (False, *cluster.look(
             verdict, {str(key): why for key, why in simulated.goals.unmet.items()},
-            {str(obj.key): obj.spec.node_name for obj in store.of_kind("Pod").values()},  # type: ignore[attr-defined]
-            {str(obj.key): obj.spec.volume_name
-             for obj in store.of_kind("PersistentVolumeClaim").values()},  # type: ignore[attr-defined]
+            {str(pod.key): pod.spec.node_name for pod in store.list(Pod)},
+            {str(claim.key): claim.spec.volume_name for claim in store.list(PersistentVolumeClaim)},
         ))
         looks[repr(look)] = look
         return repr(look)
@@ -269,8 +267,8 @@ for grain in ("ties", "syncs"):
 def test_the_same_exploration_gives_the_same_whatever_the_hash_seed() -> None:
     said = {
         subprocess.run(
-            [sys.executable, "-c", PROGRAM], env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
-            check=True, capture_output=True, text=True,
+            [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
         ).stdout for seed in ("0", "1", "4711")
     }
     assert len(said) == 1 and "may get stuck" in said.pop()
