@@ -11,12 +11,14 @@ from typing import Final, TextIO
 
 from msgspec import Struct
 
+from simulator.api.apps import StatefulSet
 from simulator.api.core import PersistentVolume
 from simulator.eventlog import Log
 from simulator.explanation.evidence import gather
 from simulator.explanation.reasons import explain, render
 from simulator.explanation.verdict import CONVERGED, NO_VERDICT, STUCK
 from simulator.explanation.words import count, listing
+from simulator.exploration.branching import MOST_ORDERED
 from simulator.exploration.chances import Bounds
 from simulator.exploration.ends import End
 from simulator.exploration.explore import Exploration
@@ -375,6 +377,11 @@ def left_out(found: Exploration) -> list[str]:
         texts.append("what comes between two API calls of one sync (--interleavings writes)")
     elif not found.lag:
         texts.append("caches that are behind (--lag 1)")
+    if any(sts.replicas > MOST_ORDERED for sts in _sets(found)):
+        texts.append(f"orders of more than {MOST_ORDERED} pods that are not alike, of which Kubernetes leaves open "
+                     "which is made first")
+    if len(found.scenario.timeline) > 1:
+        texts.append("a timeline that goes on while things are under way: each entry waits until nothing else can come")
     if not found.faults:
         texts.append("API calls that fail (--faults 1)")
     if found.ties in ("first", "last"):
@@ -382,6 +389,15 @@ def left_out(found: Exploration) -> list[str]:
     if found.graph.open_states:
         texts.append(f"what follows {count(len(found.graph.open_states), 'state')} (--states and --time go further)")
     return texts
+
+
+def _sets(found: Exploration) -> Iterator[StatefulSet]:
+    """The sets whose pods are all started at once."""
+    scenario = found.scenario
+    for part in (scenario.initial, *(entry.given for entry in scenario.timeline)):
+        for item in part.objects:
+            if isinstance(item.obj, StatefulSet) and item.obj.spec.pod_management_policy == "Parallel":
+                yield item.obj
 
 
 def _notes(found: Exploration, width: int) -> Iterator[list[str]]:
