@@ -112,7 +112,7 @@ class Calm:
         return self.is_over
 
 
-class Untimed:
+class Explorer:
     """The driver of a cluster that goes forth and back.
 
     Attributes

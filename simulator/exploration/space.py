@@ -23,7 +23,7 @@ from simulator.cluster.world import World
 from simulator.eventlog import Log, NoLog
 from simulator.explanation.verdict import shortfall
 from simulator.exploration.branching import Branching
-from simulator.exploration.engine import Calm, Grain, Look, Moment, Move, Untimed
+from simulator.exploration.engine import Calm, Explorer, Grain, Look, Moment, Move
 from simulator.exploration.fingerprint import Fingerprints
 from simulator.exploration.identity import ByIdentity
 from simulator.exploration.reduction import IDLE, equals, is_quiet, unheeded
@@ -84,10 +84,10 @@ class Space:
         self._here: Moment | None = None
         self._prints: ByIdentity[tuple[bytes, frozenset[str]]] = ByIdentity(most=256)
         self._followed: dict[bytes, tuple[tuple[Turn, ...], Moment, frozenset[str]]] = {}
-        drivers: list[Untimed] = []
+        drivers: list[Explorer] = []
 
-        def driver(world: World) -> Untimed:
-            drivers.append(Untimed(world, grain, self._calm))
+        def driver(world: World) -> Explorer:
+            drivers.append(Explorer(world, grain, self._calm))
             return drivers[0]
 
         chooser = Branching(ties, NONE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
@@ -13,10 +12,10 @@ import msgspec
 from simulator.explanation.reasons import render
 from simulator.explanation.words import count, listing
 from simulator.preflight.result import BEFORE, ERROR, NOTE, WARNING, Finding, Odds, Preflight, Trouble
+from simulator.report.terminal import WIDTH, print_lines
 from simulator.version import __version__
 
 API_VERSION: Final = "bindsim/v1"
-WIDTH: Final = 100
 MOST: Final = 3
 """So many findings of one lint are written out, and so many objects of one trouble named."""
 _FAILED: Final = 10
@@ -52,22 +51,7 @@ def _camel(name: str) -> str:
 
 def print_check(found: Preflight, stream: TextIO) -> None:
     """Write the answer; with colour on a terminal, unless NO_COLOR is set."""
-    is_terminal = stream.isatty()
-    width = max(60, _columns()) if is_terminal else WIDTH
-    lines = check_lines(found, width)
-    if is_terminal and not os.environ.get("NO_COLOR"):
-        from simulator.report.colour import coloured
-
-        stream.write(coloured(lines))
-    else:
-        stream.write("\n".join(lines) + "\n")
-
-
-def _columns() -> int:
-    try:
-        return os.get_terminal_size().columns or WIDTH
-    except OSError:
-        return WIDTH
+    print_lines(lambda width: check_lines(found, width), stream)
 
 
 def check_lines(found: Preflight, width: int = WIDTH) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,10 +23,10 @@ from simulator.exploration.ends import End
 from simulator.exploration.explore import Exploration
 from simulator.report.happenings import NO_RETURN
 from simulator.report.shortest import story_lines
+from simulator.report.terminal import WIDTH, print_lines
 from simulator.report.told import volume_place
 from simulator.scenario.header import header_of
 
-WIDTH: Final = 100
 ROWS: Final = 20
 """So many ends are shown."""
 STORIES: Final = 3
@@ -59,21 +58,7 @@ def print_explore(
     log : the file that has the log of the shortest stuck run, if it was written.
     is_full : every end, each with its story.
     """
-    is_terminal = stream.isatty()
-    lines = explore_lines(found, max(60, _columns()) if is_terminal else WIDTH, command, log, is_full)
-    if is_terminal and not os.environ.get("NO_COLOR"):
-        from simulator.report.colour import coloured
-
-        stream.write(coloured(lines))
-    else:
-        stream.write("\n".join(lines) + "\n")
-
-
-def _columns() -> int:
-    try:
-        return os.get_terminal_size().columns or WIDTH
-    except OSError:
-        return WIDTH
+    print_lines(lambda width: explore_lines(found, width, command, log, is_full), stream)
 
 
 def explore_lines(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -11,14 +10,13 @@ from math import ceil, log10
 from typing import Any, Final, TextIO
 
 from simulator.report.tables import table
+from simulator.report.terminal import WIDTH, print_lines
 from simulator.sampling.odds import Odds
 from simulator.sampling.recognition import ClosedForm
 from simulator.sampling.tally import Group, Share
 from simulator.version import __version__
 
 API_VERSION: Final = "bindsim/v1"
-WIDTH: Final = 100
-"""Columns of text."""
 _MOST: Final = 10
 """So many causes are shown."""
 _LONGEST: Final = 40
@@ -32,13 +30,7 @@ def print_odds(found: Odds, stream: TextIO, replay: Callable[[int], str]) -> Non
     ----------
     replay : the command that makes the run with a seed again.
     """
-    lines = odds_lines(found, replay)
-    if stream.isatty() and not os.environ.get("NO_COLOR"):
-        from simulator.report.colour import coloured
-
-        stream.write(coloured(lines))
-    else:
-        stream.write("\n".join(lines) + "\n")
+    print_lines(lambda width: odds_lines(found, replay), stream)
 
 
 def odds_lines(found: Odds, replay: Callable[[int], str]) -> list[str]:

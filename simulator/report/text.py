@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
@@ -17,9 +16,8 @@ from simulator.report.happenings import happenings
 from simulator.report.kubectl import Query, Wanted, header, row, select
 from simulator.report.state import State
 from simulator.report.tables import table
+from simulator.report.terminal import WIDTH, print_lines
 
-WIDTH: Final = 100
-"""Columns of text that is not for a terminal."""
 ROWS: Final = 20
 """So many rows of a table are shown."""
 NOTES: Final = {"assumed": "Assumed", "held": "Kept, but not made again", "notSimulated": "Not simulated",
@@ -37,22 +35,7 @@ def print_run(log: Log, stream: TextIO, is_full: bool = False) -> None:
     ----------
     is_full : every line of the timeline, however long it is.
     """
-    is_terminal = stream.isatty()
-    width = max(60, _columns()) if is_terminal else WIDTH
-    lines = run_lines(log, width, is_full)
-    if is_terminal and not os.environ.get("NO_COLOR"):
-        from simulator.report.colour import coloured
-
-        stream.write(coloured(lines))
-    else:
-        stream.write("\n".join(lines) + "\n")
-
-
-def _columns() -> int:
-    try:
-        return os.get_terminal_size().columns or WIDTH
-    except OSError:
-        return WIDTH
+    print_lines(lambda width: run_lines(log, width, is_full), stream)
 
 
 def run_lines(log: Log, width: int = WIDTH, is_full: bool = False) -> list[str]:

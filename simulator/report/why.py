@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -16,9 +14,9 @@ from simulator.diagnosis.table import NodeAnswers, PodTable
 from simulator.explanation.words import count, listing
 from simulator.report.data import API_VERSION
 from simulator.report.tables import table
+from simulator.report.terminal import WIDTH, Code, print_lines
 from simulator.version import __version__
 
-WIDTH: Final = 100
 ROWS: Final = 12
 """So many rows of a table of nodes are shown."""
 TOLD: Final = 1
@@ -30,12 +28,6 @@ WAYS: Final = 4
 _DATA: Final = {"kept": "keeps all data", "set aside": "SETS DATA ASIDE", "lost": "LOSES DATA"}
 
 
-class _Code(str):
-    """A line that is for a shell, and not for the eye alone."""
-
-    __slots__ = ()
-
-
 def print_why(found: Diagnosis, stream: TextIO, is_full: bool = False) -> None:
     """Write the report; with colour on a terminal, unless NO_COLOR is set.
 
@@ -43,23 +35,7 @@ def print_why(found: Diagnosis, stream: TextIO, is_full: bool = False) -> None:
     ----------
     is_full : every core, every rule, every repair.
     """
-    is_terminal = stream.isatty()
-    lines = why_lines(found, max(60, _columns()) if is_terminal else WIDTH, is_full)
-    if is_terminal and not os.environ.get("NO_COLOR"):
-        from simulator.report.colour import coloured
-
-        for is_code, some in groupby(lines, key=lambda line: isinstance(line, _Code)):
-            part = list(some)
-            stream.write("\n".join(part) + "\n" if is_code else coloured(part))
-    else:
-        stream.write("\n".join(lines) + "\n")
-
-
-def _columns() -> int:
-    try:
-        return os.get_terminal_size().columns or WIDTH
-    except OSError:
-        return WIDTH
+    print_lines(lambda width: why_lines(found, width, is_full), stream)
 
 
 def why_lines(found: Diagnosis, width: int = WIDTH, is_full: bool = False) -> list[str]:
@@ -261,11 +237,11 @@ def _cost(repair: Repair) -> str:
 def _step(step: Step) -> Iterator[str]:
     """A step, flush left, so that it can be copied: a shell would take indented manifests amiss."""
     if step.manifest:
-        yield _Code(f"{step.command} <<'EOF'")
-        yield from map(_Code, step.manifest.rstrip("\n").split("\n"))
-        yield _Code("EOF")
+        yield Code(f"{step.command} <<'EOF'")
+        yield from map(Code, step.manifest.rstrip("\n").split("\n"))
+        yield Code("EOF")
     else:
-        yield _Code(step.command or f"# {step.words}")
+        yield Code(step.command or f"# {step.words}")
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
