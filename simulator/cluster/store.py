@@ -72,6 +72,10 @@ class Store:
         self._saved = frozenset(self._shelves)
         return SavedStore(dict(self._shelves), self.version, self._uids)
 
+    def shelf(self, kind: str) -> Shelf | None:
+        """All objects of a kind; another shelf, if anything on it has changed since it was saved."""
+        return self._shelves.get(kind)
+
     def restore(self, saved: SavedStore) -> None:
         """Be again as it was; nobody is told. O(kinds)."""
         self._shelves = dict(saved.shelves)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from simulator.api.core import PersistentVolumeClaim, Pod
+from simulator.cluster.store import Shelf
 from simulator.eventlog import Log, LogEntry
 from simulator.exploration.ends import End, Rest
 from simulator.exploration.engine import Grain, Moment
@@ -66,6 +67,7 @@ class Search:
             self._symmetry = find_symmetry(scenario, self._store.save().shelves, True)
         self._where = {name: place.node for name, place in self._symmetry.volumes.items()}
         self.rests: dict[int, Rest] = {}
+        self._passed: tuple[Shelf | None, Shelf | None] = (None, None)
         self._came: list[tuple[int, tuple[Turn, ...]]] = []
 
     def _new_space(self, log: Log | None = None) -> Space:
@@ -124,6 +126,10 @@ class Search:
 
     def _pass(self) -> None:
         """A moment is passed on the way from one state to another."""
+        shelves = self._store.shelf(PersistentVolumeClaim.KIND), self._store.shelf(Pod.KIND)
+        if shelves == self._passed:
+            return  # the same shelves: a shelf is equal to itself only
+        self._passed = shelves
         self.outlines.setdefault(outline(self._store, self._symmetry, self._where))
 
     def _note(self, state: int, moment: Moment) -> None:

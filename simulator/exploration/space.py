@@ -203,13 +203,14 @@ class Space:
         if len(moves) == 1:
             return list(self._ways(moment, touched, moves[0], 0)), True
         tried: dict[int, list[Transition]] = {}
-        again = equals(moves, self.world.store, self.symmetry, self._where)
         if self._is_reduced:
             for group, move in enumerate(moves):
                 if is_quiet(move, self.grain.is_whole):
                     return list(self._ways(moment, touched, move, group)), True
             if self.grain.lag and (shown := unheeded(moves)):
                 return [way for group in shown for way in self._ways(moment, touched, moves[group], group)], True
+        again = equals(moves, self.world.store, self.symmetry, self._where)
+        if self._is_reduced:
             for group, move in enumerate(moves):
                 if group in again:
                     continue
