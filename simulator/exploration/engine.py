@@ -264,7 +264,10 @@ class Explorer:
                 mine = _flow(move.task).number
                 world.take(move)
             case Deliver():
-                self._late[Watch(move.targets[0].component.name, move.change.key.kind)].pop(0)
+                watch = Watch(move.targets[0].component.name, move.change.key.kind)
+                self._late[watch].pop(0)
+                if not self._late[watch]:
+                    del self._late[watch]  # lest the watches stand in another order than when it comes back here
                 world.take(move)
             case Fire():
                 self._drop(move)

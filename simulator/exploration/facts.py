@@ -43,6 +43,12 @@ class Time(NamedTuple):
     moment: int
 
 
+class Age(NamedTuple):
+    """A moment that matters for a while after it is past, since something takes place when it is long enough ago."""
+
+    moment: int
+
+
 Token = Any
 Fact = tuple[Token, ...]
 
@@ -79,6 +85,7 @@ class Facts:
         self._keeps_backoff = keeps_backoff
         self._keeps_slots = keeps_slots
         self._keeps_idle = keeps_idle
+        self._moment: type[Time | Age] = Time
         self._shapes: dict[tuple[Token, ...], int] = {}
         self._objects: ByIdentity[Fact] = ByIdentity()
         self._shelves: ByIdentity[tuple[Fact, ...]] = ByIdentity()
@@ -127,7 +134,7 @@ class Facts:
         known = self._runtimes.get(saved)
         if known is not None:
             return known
-        found: list[Fact] = [(name, "memory", *fact) for fact in self._memory(saved.memory)]
+        found: list[Fact] = [(name, "memory", *fact) for fact in self._memory(name, saved.memory)]
         for queue, work in saved.queues.items():
             if work.ready or work.active or work.dirty or work.failures:
                 ready = [key for key in work.ready if self._keeps_idle or _needs_sync(saved.memory, key)]
@@ -153,7 +160,7 @@ class Facts:
         yield "→"
         yield from self.tokens(change.new)
 
-    def _memory(self, memory: Any) -> Iterator[Fact]:
+    def _memory(self, component: str, memory: Any) -> Iterator[Fact]:
         if memory is None:
             return
         if isinstance(memory, SchedulerMemory):
@@ -164,11 +171,13 @@ class Facts:
                 continue  # what was applied follows from how far the timeline has come
             value = getattr(memory, name)
             is_time = _is_time(memory.__class__, name)
+            self._moment = Age if (component, name) in _AGED or (component, "") in _AGED else Time
             if isinstance(value, dict) and name != "queue":
                 for key, held in value.items():
                     yield (name, *self.tokens(key), ":", *self._held(name, key, held, is_time))
             elif value:
                 yield (name, *self.tokens(value, is_time))
+            self._moment = Time
 
     def _held(self, name: str, key: Any, held: Any, is_time: bool) -> Iterator[Token]:
         if name == "unsettled":  # the version that is not known to need nothing
@@ -227,7 +236,7 @@ class Facts:
             case None | bool() | str() | float() | Version():
                 yield value
             case int():
-                yield Time(value) if is_time else value
+                yield self._moment(value) if is_time else value
             case Key():
                 yield from value
             case Enum():
@@ -265,6 +274,8 @@ def _needs_sync(memory: Any, key: Key) -> bool:
     return key in memory.unsettled or key in memory.held or key in memory.unseen
 
 
+_AGED: Final = frozenset({("pod-garbage-collector", ""), ("node-lifecycle-controller", ""), ("kubelet", "nodes")})
+"""Parts of memories, by component, in which it matters how long ago something was: a quarantine, a silence."""
 _DURATIONS: Final = frozenset({"delay", "duration", "every", "period", "delete_delay", "deadline", "after"})
 
 

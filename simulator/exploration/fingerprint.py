@@ -15,15 +15,18 @@ from simulator.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from simulator.cluster.steps import Fire, Resume, Start, Step
 from simulator.cluster.store import Shelf
 from simulator.exploration.engine import Flight, Moment, Wake
-from simulator.exploration.facts import UID, Fact, Facts, Time, Token, Version
+from simulator.exploration.facts import UID, Age, Fact, Facts, Time, Token, Version
 from simulator.exploration.identity import ByIdentity
 from simulator.exploration.resumable import Point
 from simulator.exploration.symmetry import Labels, Symmetry, in_order
 from simulator.flows import Sleep
 from simulator.scenario.kubectl import Kubectl
+from simulator.units import MINUTE, Micros
 
 _NAMING: Final = (PersistentVolume.KIND, PersistentVolumeClaim.KIND, Pod.KIND)
 """The kinds whose objects settle what equal things are called."""
+_LONG_AGO: Final[Micros] = 6 * MINUTE
+"""What is longer ago than this has had its effect, as far as it goes by age."""
 
 
 class _Part:
@@ -43,7 +46,7 @@ class _Part:
         self.names = tuple(dict.fromkeys(
             token for fact in facts for token in fact if type(token) is str and is_name(token)
         ))
-        self.open = tuple(token for fact in facts for token in fact if type(token) is Version or type(token) is Time)
+        self.open = tuple(token for fact in facts for token in fact if type(token) in (Version, Time, Age))
         self.numbers: dict[tuple[Token, ...], tuple[int, ...]] = {}
 
 
@@ -300,6 +303,8 @@ class Fingerprints:
         def look_up(token: Token) -> Token:
             if type(token) is Time:
                 return max(0, token.moment - now)
+            if type(token) is Age:
+                return max(-_LONG_AGO, token.moment - now)
             if type(token) is Version:
                 shelf = shelves.get(token.key.kind)
                 stored = shelf.objects.get(token.key) if shelf is not None else None
