@@ -49,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         leave_quietly()
         return CONVERGED
+    except OSError as problem:
+        leave_quietly()
+        print(f"error: the answer cannot be written: {problem.strerror}", file=sys.stderr)
+        return BAD_INPUT
 
 
 def leave_quietly() -> None:

@@ -132,12 +132,16 @@ _DEFAULTS: Final = {
 }
 
 
+_MADE = ("kubectl.kubernetes.io/", "pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/")
+"""Annotations that kubectl and the cluster itself write; a class that is the default one must stay it."""
+
+
 def manifest_of(obj: Object) -> dict[str, Any]:
     """An object as somebody would write it to make it again: no status, and nothing that the API server fills in."""
     plain = _plain(encode(obj))
     metadata = {name: value for name, value in plain["metadata"].items() if name in ("name", "namespace", "labels")}
     kept = {name: value for name, value in plain["metadata"].get("annotations", {}).items()
-            if "kubernetes.io/" not in name}
+            if not name.startswith(_MADE)}
     if kept:
         metadata["annotations"] = kept
     body = {name: value for name, value in plain.items() if name not in ("metadata", "status")}

@@ -191,6 +191,9 @@ class Loader:
             raise ManifestError(
                 f"{_at(origin, ('apiVersion',))}: {what}{f' (such as {versions[0]})' if versions else ''}."
             )
+        if "." not in group_of(api_version) and group_of(api_version) not in {*self._declared, "bindsim"}:
+            # the API server takes no custom resource of such a group: it "should be a domain with at least one dot"
+            raise ManifestError(f"{_at(origin, ('apiVersion',))}: {_unknown_kind(known, api_version, kind)}")
         return None
 
     def _custom(self, document: Document) -> NotSimulated:

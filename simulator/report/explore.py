@@ -142,7 +142,7 @@ _TIES: Final = {
 def _verdict(found: Exploration, width: int) -> list[str]:
     lines = [f"Verdict: {found.verdict}{_how_likely(found)}"]
     seen = f"{count(found.states, 'state')}, {count(found.transitions, 'transition')}"
-    distinct = f" ({found.outlines} if one looks only at the nodes of claims and pods)"
+    distinct = f"; {count(found.outlines, 'placement')} of claims and pods on the way"
     if found.is_complete:
         lines.append(f"Complete: {seen}, and there are no more{distinct}")
     else:
