@@ -10,7 +10,6 @@ from simulator.api.core import (
     Condition,
     Node,
     NodeAffinity,
-    ObjectReference,
     PersistentVolume,
     PersistentVolumeClaim,
     PersistentVolumeClaimStatus,
@@ -305,13 +304,6 @@ def change_volumes(draft: Draft, names: Iterable[str], **changes: object) -> Non
     for name in names:
         if (volume := draft.get(PersistentVolume, name)) is not None:
             draft.put(evolve(volume, spec=evolve(volume.spec, **changes)))
-
-
-def refer_to(draft: Draft, name: str, claim: PersistentVolumeClaim) -> None:
-    """Reserve a volume for a claim."""
-    reference = ObjectReference(kind=claim.KIND, api_version=claim.API_VERSION, namespace=claim.namespace,
-                                name=claim.name, uid=claim.metadata.uid)
-    change_volumes(draft, [name], claim_ref=reference)
 
 
 def let_provision(draft: Draft, name: str) -> None:

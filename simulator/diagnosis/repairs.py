@@ -70,7 +70,6 @@ class Mender:
     def __init__(self, scene: Scene, judge: Judge) -> None:
         self._scene = scene
         self._judge = judge
-        self._goals_before = frozenset(scene.draft.objects)
 
     def mend(self, shapes: Sequence[Sequence[Ailing]]) -> list[Repair]:
         """The repairs for some knots together, the cheapest first.

@@ -122,9 +122,6 @@ class _Weaver:
         waits_for = tuple(self._part(name, part) for part in held)
         self._vertices[name] = Vertex(name, OBJECT, f"{node.name} to be drained", ALL, waits_for)
 
-    def _is_short(self, obj: Object) -> bool:
-        return shortfall(obj, self._store) is not None
-
     def _object(self, obj: Object) -> None:
         name = str(obj.key)
         if name in self._vertices:

@@ -122,7 +122,7 @@ class Resumable(Generator[Intent, Any, Outcome]):
     at : where it stands; set it to go back.
     """
 
-    __slots__ = ("_begin", "_flow", "_flow_at", "_moment", "_world", "at", "number", "origin")
+    __slots__ = ("_begin", "_flow", "_flow_at", "_memory", "_moment", "_world", "at", "number", "origin")
 
     def __init__(
         self, world: World, number: int, begin: SavedWorld, moment: Callable[[], SavedWorld], origin: Origin
@@ -130,13 +130,17 @@ class Resumable(Generator[Intent, Any, Outcome]):
         self.number = number
         self.origin = origin
         self._world, self._begin, self._moment = world, begin, moment
+        self._memory = origin.runtime.memory
         self._flow: Flow | None = origin.begin()
         self._flow_at: Point | None = None
         self.at: Point | None = None
 
     def send(self, answer: Any) -> Intent:
         """Go on with an answer, from wherever it stands."""
-        flow = self._flow if self._flow is not None and self._flow_at is self.at else self._made_again()
+        is_there = self._flow is not None and self._flow_at is self.at
+        # a flow holds on to the memory; one from before a restart holds on to another
+        is_live = is_there and self._memory is self.origin.runtime.memory
+        flow = self._flow if is_live and self._flow is not None else self._made_again()
         point = Point(self.origin, self.at, answer, self._world_at(self.at))
         seen = self.origin.view.seen
         if self.at is not None:
@@ -161,6 +165,7 @@ class Resumable(Generator[Intent, Any, Outcome]):
     def _made_again(self) -> Flow:
         """A live flow that stands where this one does. Cost: that of the flow so far."""
         world, runtime = self._world, self.origin.runtime
+        self._memory = runtime.memory
         now = world.save()
         flow: Flow | None = None
         last: SavedWorld | None = None

@@ -138,7 +138,6 @@ class Inventory:
 
     def __init__(self, given: Input) -> None:
         self.has_cluster = bool(given.present)
-        self.has_scenario = bool(given.scenario.path)
         self.provisioners = {one.name: one for one in given.scenario.spec.provisioners}
         self.has_local_provisioner = given.scenario.spec.local_provisioner is not None
         self._there = {item.obj.key for item in given.present}
